@@ -1,0 +1,58 @@
+package embedded
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+)
+
+// Errors of opening a log; test with errors.Is.
+var (
+	// ErrMissing means that there is no log in the directory.
+	ErrMissing = errors.New("there is no log")
+	// ErrLocked means that the log is open already.
+	ErrLocked = errors.New("the log is in use")
+	// ErrFormat means that the directory holds something else, or a log of a version that this release cannot read.
+	ErrFormat = errors.New("not a log that this release can read")
+	// ErrReadOnly means that a log opened with Options.ReadOnly was asked to write.
+	ErrReadOnly = errors.New("the log was opened for reading only")
+)
+
+// failure remembers that a write or sync failed and tells of it once.
+type failure struct {
+	tell   func(error)
+	once   sync.Once
+	reason atomic.Pointer[error]
+}
+
+// report marks the log as failed before it tells: whoever asks afterwards is refused even if telling returns.
+func (f *failure) report(err error) {
+	f.once.Do(func() {
+		f.reason.Store(&err)
+		f.tell(err)
+	})
+}
+
+// err is nil as long as the log can be trusted.
+func (f *failure) err() error {
+	if p := f.reason.Load(); p != nil {
+		return fmt.Errorf("the log has failed and must be opened again: %w", *p)
+	}
+	return nil
+}
+
+// pebbleLogger takes what Pebble logs. Its Fatalf means that the write-ahead log or the manifest could not be written.
+type pebbleLogger struct{ log *Log }
+
+func (p *pebbleLogger) Infof(format string, args ...any) {
+	p.log.opts.Logger.Debug().Msgf(format, args...)
+}
+
+func (p *pebbleLogger) Errorf(format string, args ...any) {
+	p.log.opts.Logger.Error().Msgf(format, args...)
+}
+
+func (p *pebbleLogger) Fatalf(format string, args ...any) {
+	p.log.failure.report(fmt.Errorf(format, args...))
+}

@@ -1,0 +1,270 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"sync"
+	"syscall"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/hooklog/hooklog/eventlog"
+)
+
+// Log is an event log in a directory. It is safe for concurrent use; one process at a time has it open.
+type Log struct {
+	dir     string
+	opts    Options
+	db      *pebble.DB
+	lock    io.Closer
+	failure *failure
+	tail    *tail
+	writer  *writer
+	groups  *groups
+
+	// life ends when Close begins.
+	life   context.Context
+	end    context.CancelFunc
+	closer sync.Once
+	closed error
+
+	// use is held for reading while the store is used and for writing while it is closed.
+	use  sync.RWMutex
+	gone bool // under use
+}
+
+var _ eventlog.Log = (*Log)(nil)
+
+// Open opens the log in dir, and makes it if there is none. Errors are sentences for an operator; [ErrMissing],
+// [ErrLocked] and [ErrFormat] can be told apart. An error leaves what was there as it was.
+func Open(dir string, opts Options) (*Log, error) {
+	opts = opts.withDefaults()
+	lock, err := claim(dir, opts)
+	if err != nil {
+		return nil, explain(dir, err)
+	}
+	l, err := open(dir, opts, lock)
+	if err != nil {
+		return nil, explain(dir, errors.Join(err, lock.Close()))
+	}
+	return l, nil
+}
+
+// claim locks a directory that holds a log, or makes an empty one.
+func claim(dir string, opts Options) (*pebble.Lock, error) {
+	exists, err := checkFormat(opts.FS, dir)
+	if err != nil {
+		return nil, err
+	}
+	if !exists && (opts.ReadOnly || opts.ErrIfMissing) {
+		return nil, fmt.Errorf("%w in %s", ErrMissing, dir)
+	}
+	if err := enoughToOpen(dir, opts); err != nil {
+		return nil, err
+	}
+	if err := makeDirectory(opts.FS, dir); err != nil {
+		return nil, err
+	}
+	lock, err := pebble.LockDirectory(dir, opts.FS)
+	if err != nil {
+		return nil, explainLock(dir, err)
+	}
+	exists, err = checkFormat(opts.FS, dir)
+	if err == nil && !exists {
+		err = writeFormat(opts.FS, dir)
+	}
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	return lock, nil
+}
+
+// explainLock tells a lock that is held, which comes as a bare errno or text, from a lock file that cannot be made.
+func explainLock(dir string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) || errors.Is(err, syscall.ENOSPC) {
+		return err
+	}
+	return fmt.Errorf("%w: another process, or another part of this one, has the log in %s open: %w", ErrLocked, dir, err)
+}
+
+func open(dir string, opts Options, lock *pebble.Lock) (*Log, error) {
+	l := &Log{dir: dir, opts: opts, lock: lock, tail: &tail{}}
+	opened := false
+	l.failure = &failure{tell: func(err error) {
+		if opened {
+			opts.Fatal(err)
+		}
+	}}
+	settings := opts.pebble(l)
+	settings.Lock = lock
+	db, err := pebble.Open(dir, settings)
+	if err = errors.Join(err, l.failure.err()); err != nil {
+		return nil, err
+	}
+	opened = true
+	l.db = db
+	if l.tail.head, err = l.lastPosition(); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	l.life, l.end = context.WithCancel(context.Background())
+	l.groups = newGroups(l)
+	l.writer = newWriter(l)
+	go l.writer.run()
+	return l, nil
+}
+
+func (l *Log) lastPosition() (uint64, error) {
+	lower, upper := spaceBounds(eventSpace)
+	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
+	if err != nil {
+		return 0, fmt.Errorf("find the head: %w", err)
+	}
+	var head uint64
+	if it.Last() {
+		head, err = parseEventKey(it.Key())
+	}
+	if err = errors.Join(err, it.Close()); err != nil {
+		return 0, fmt.Errorf("find the head: %w", err)
+	}
+	return head, nil
+}
+
+// Close ends every subscription and consumer with [eventlog.ErrClosed], stores the state of the groups and releases the
+// directory. Verdicts of handlers that still run then are lost: end their contexts and wait for Consume first. Appends
+// that had been handed over are finished.
+func (l *Log) Close() error {
+	l.closer.Do(func() { l.closed = l.close() })
+	return l.closed
+}
+
+func (l *Log) close() error {
+	l.end()
+	<-l.writer.done
+	err := l.groups.close()
+	l.use.Lock()
+	defer l.use.Unlock()
+	l.gone = true
+	if l.failure.err() == nil {
+		// A store that failed may hold its locks for ever.
+		err = errors.Join(err, l.db.Close())
+	}
+	if err = errors.Join(err, l.lock.Close()); err != nil {
+		return fmt.Errorf("close the log in %s: %w", l.dir, err)
+	}
+	return nil
+}
+
+// enter lets the caller use the store until it calls leave.
+func (l *Log) enter() error {
+	l.use.RLock()
+	if err := l.usable(); err != nil {
+		l.use.RUnlock()
+		return err
+	}
+	return nil
+}
+
+func (l *Log) leave() { l.use.RUnlock() }
+
+func (l *Log) usable() error {
+	if l.gone || l.life.Err() != nil {
+		return eventlog.ErrClosed
+	}
+	return l.failure.err()
+}
+
+// Head returns the position of the last durable event.
+func (l *Log) Head(ctx context.Context) (eventlog.Position, error) {
+	if err := errors.Join(ctx.Err(), l.usableNow()); err != nil {
+		return eventlog.Position{}, err
+	}
+	return eventlog.PositionOf(0, l.tail.position()), nil
+}
+
+func (l *Log) usableNow() error {
+	if err := l.enter(); err != nil {
+		return err
+	}
+	l.leave()
+	return nil
+}
+
+// Empty reports whether nothing was ever appended.
+func (l *Log) Empty() bool { return l.tail.position() == 0 }
+
+// commit writes a batch to the store. It reports every error as fatal before it returns it: the store must not be used
+// after a write that failed. Pebble tells of such writes by Fatalf or by panicking, and may return no error.
+func (l *Log) commit(batch *pebble.Batch, sync bool) (err error) {
+	if err := l.failure.err(); err != nil {
+		return err
+	}
+	defer func() {
+		if p := recover(); p != nil {
+			l.failure.report(fmt.Errorf("write to the log: %v", p))
+			err = l.failure.err()
+		}
+	}()
+	how := pebble.NoSync
+	if sync && !l.opts.NoSync {
+		how = pebble.Sync
+	}
+	if err := l.db.Apply(batch, how); err != nil {
+		l.failure.report(fmt.Errorf("write to the log: %w", err))
+	}
+	return l.failure.err()
+}
+
+// value copies what is stored under a key; false if nothing is.
+func (l *Log) value(key []byte) ([]byte, bool, error) {
+	v, closer, err := l.db.Get(key)
+	if errors.Is(err, pebble.ErrNotFound) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	return append([]byte(nil), v...), true, closer.Close()
+}
+
+// record reads the event at a position that the index or a group names, so its absence is an error.
+func (l *Log) record(position uint64) (eventlog.Recorded, error) {
+	var inMemory [1]eventlog.Recorded
+	if events, _, ok := l.tail.read(inMemory[:0], position-1, limit{events: 1}); ok && len(events) == 1 {
+		return events[0], nil
+	}
+	v, found, err := l.value(eventKey(nil, position))
+	if err != nil {
+		return eventlog.Recorded{}, fmt.Errorf("read position %d: %w", position, err)
+	}
+	if !found {
+		return eventlog.Recorded{}, fmt.Errorf("position %d: %w: it is missing", position, errRecord)
+	}
+	e, _, err := decodeRecord(v, position, nil)
+	return e, err
+}
+
+// indexed finds the position of an event of a stream.
+func (l *Log) indexed(stream string, revision uint64) (position uint64, found bool, err error) {
+	v, found, err := l.value(namedKey(nil, indexSpace, stream, revision))
+	if err == nil && found && len(v) != numberSize {
+		err = fmt.Errorf("index of a stream at revision %d: %w", revision, errRecord)
+	}
+	if err != nil || !found {
+		return 0, false, err
+	}
+	return binary.BigEndian.Uint64(v), true, nil
+}
+
+// low takes the number out of a position; past every head if it cannot be one of this log.
+func low(p eventlog.Position) uint64 {
+	high, low := p.Halves()
+	if high != 0 {
+		return math.MaxUint64
+	}
+	return low
+}

@@ -1,0 +1,113 @@
+package embedded
+
+import (
+	"os"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/rs/zerolog"
+)
+
+// Options say how a log is opened. The zero value is right for a service.
+type Options struct {
+	// FS is the file system; nil is the operating system's.
+	FS vfs.FS
+	// ReadOnly opens a log that nobody else has open, without changing its events. The directory is locked all the
+	// same, so that what is read stands still.
+	ReadOnly bool
+	// ErrIfMissing refuses, with [ErrMissing], to make a log where there is none.
+	ErrIfMissing bool
+	// MinFree is how many bytes of the disk must be free for an append to be taken; below it appends are refused with
+	// [eventlog.ErrNoSpace]. 0 means [DefaultMinFree].
+	MinFree uint64
+	// CacheSize is how many bytes of memory Pebble may use for blocks and memtables together. 0 means
+	// [DefaultCacheSize]; below 48 MiB there is little left for blocks.
+	CacheSize int64
+	// Fatal is called, at most once, when a write or sync failed so that nothing can be trusted any more. nil logs the
+	// error and ends the process with exit code [ExitFatal]. If it returns, every further call on the log fails.
+	Fatal func(error)
+	// Logger gets what Pebble has to say. The zero value says nothing.
+	Logger zerolog.Logger
+
+	// NoSync acknowledges appends that A POWER FAILURE WILL LOSE. It is there for the tests that show that the other
+	// tests would notice, and for measuring what syncing costs. Never set it in a service.
+	NoSync bool
+}
+
+const (
+	// DefaultMinFree is the free space that Options.MinFree 0 stands for.
+	DefaultMinFree = 64 << 20
+	// DefaultCacheSize is the memory that Options.CacheSize 0 stands for.
+	DefaultCacheSize = 96 << 20
+	// ExitFatal is the exit code of a process whose log failed.
+	ExitFatal = 70
+)
+
+const (
+	memTableSize  = 16 << 20
+	memTables     = 4
+	filterBits    = 10
+	blockSize     = 16 << 10
+	stopWritesAt  = 64
+	maxOpenFiles  = 512
+	baseLevelSize = 64 << 20
+)
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.MinFree == 0 {
+		o.MinFree = DefaultMinFree
+	}
+	if o.CacheSize == 0 {
+		o.CacheSize = DefaultCacheSize
+	}
+	if o.Fatal == nil {
+		logger := o.Logger
+		o.Fatal = func(err error) {
+			logger.Error().Err(err).Msg("the log failed; the next start recovers")
+			os.Stderr.WriteString("hooklog: the log failed, the next start recovers: " + err.Error() + "\n")
+			os.Exit(ExitFatal)
+		}
+	}
+	return o
+}
+
+// pebble makes the options of the store. Memtables are charged to the block cache, so the cache is the larger of the
+// two; filters are asked on all levels, because the commonest question is about a stream that does not exist.
+func (o Options) pebble(l *Log) *pebble.Options {
+	p := &pebble.Options{
+		FS:                          o.FS,
+		Comparer:                    comparer(),
+		CacheSize:                   o.CacheSize,
+		MemTableSize:                memTableSize,
+		MemTableStopWritesThreshold: memTables,
+		L0CompactionThreshold:       4,
+		L0StopWritesThreshold:       stopWritesAt,
+		LBaseMaxBytes:               baseLevelSize,
+		MaxOpenFiles:                maxOpenFiles,
+		FormatMajorVersion:          pebble.FormatTableFormatV6,
+		ReadOnly:                    o.ReadOnly,
+		Logger:                      &pebbleLogger{log: l},
+		EventListener:               backgroundErrors(o.Logger),
+	}
+	for i := range p.Levels {
+		p.Levels[i].BlockSize = blockSize
+		p.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
+	}
+	return p
+}
+
+func backgroundErrors(logger zerolog.Logger) *pebble.EventListener {
+	return &pebble.EventListener{
+		BackgroundError: func(err error) {
+			logger.Error().Err(err).Msg("the log's store could not do its background work and tries again")
+		},
+		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
+			logger.Warn().Str("reason", info.Reason).Msg("the log's store has fallen behind; appends wait")
+		},
+		WriteStallEnd: func() { logger.Info().Msg("the log's store has caught up") },
+	}
+}

@@ -1,0 +1,113 @@
+package embedded
+
+import (
+	"sort"
+	"sync"
+
+	"github.com/hooklog/hooklog/eventlog"
+)
+
+// What the tail keeps in memory at most, besides the newest group.
+const (
+	tailEvents = 16 << 10
+	tailBytes  = 32 << 20
+)
+
+// tail is the durable end of the log: where it ends, who waits for it to grow, and its last events, so that who follows
+// live reads from memory.
+type tail struct {
+	mu       sync.RWMutex
+	head     uint64
+	segments []segment // consecutive, the last ends at head
+	events   int
+	bytes    int
+	grown    chan struct{} // closed when head grows; nil while nobody waits
+}
+
+// segment is one group of appends. It never changes.
+type segment struct {
+	first  uint64
+	events []eventlog.Recorded
+	bytes  int
+}
+
+// position returns the durable head.
+func (t *tail) position() uint64 {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return t.head
+}
+
+// publish lets readers see a group that is durable.
+func (t *tail) publish(s segment) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.head = s.first + uint64(len(s.events)) - 1
+	t.segments = append(t.segments, s)
+	t.events += len(s.events)
+	t.bytes += s.bytes
+	for len(t.segments) > 1 && (t.events > tailEvents || t.bytes > tailBytes) {
+		t.events -= len(t.segments[0].events)
+		t.bytes -= t.segments[0].bytes
+		t.segments[0] = segment{}
+		t.segments = t.segments[1:]
+	}
+	if t.grown != nil {
+		close(t.grown)
+		t.grown = nil
+	}
+}
+
+// growth returns a channel that is closed when the head passes after; nil if it has.
+func (t *tail) growth(after uint64) <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.head > after {
+		return nil
+	}
+	if t.grown == nil {
+		t.grown = make(chan struct{})
+	}
+	return t.grown
+}
+
+// read appends to dst the events after a position, within limit, and says where the head is. It returns false if the
+// first of them is no longer in memory.
+func (t *tail) read(dst []eventlog.Recorded, after uint64, limit limit) (_ []eventlog.Recorded, head uint64, ok bool) {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	segments, head := t.segments, t.head
+	if after >= head {
+		return dst, head, true
+	}
+	if len(segments) == 0 || segments[0].first > after+1 {
+		return dst, head, false
+	}
+	at := sort.Search(len(segments), func(i int) bool { return segments[i].first > after+1 }) - 1
+	for ; at < len(segments); at++ {
+		s := segments[at]
+		for _, e := range s.events[max(after+1, s.first)-s.first:] {
+			if !limit.take(len(e.Data) + len(e.Metadata)) {
+				return dst, head, true
+			}
+			dst = append(dst, e)
+		}
+	}
+	return dst, head, true
+}
+
+// limit bounds a batch. The first event always fits.
+type limit struct {
+	events, bytes int
+	begun         bool
+}
+
+func (l *limit) take(bytes int) bool {
+	if l.begun && (l.events <= 0 || l.bytes < bytes) {
+		return false
+	}
+	l.begun = true
+	l.events--
+	l.bytes -= bytes
+	return true
+}

@@ -1,0 +1,384 @@
+package embedded
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/hooklog/hooklog/eventlog"
+)
+
+// What one group of appends holds at most. groupAppends of MaxAppend would be too much, so the bytes end a group too.
+const (
+	groupAppends = 1024
+	groupBytes   = 4 << 20
+)
+
+// request is an append on its way through the writer.
+type request struct {
+	ctx      context.Context
+	stream   string
+	expected eventlog.Expected
+	entries  []entry
+	one      [1]entry // where entries lie if there is one
+	size     int
+
+	// What the writer decided. It is sent to done once the group is durable.
+	outcome outcome
+	first   uint64 // revision of entries[0], if accepted
+	place   uint64 // position of entries[0]; 0 if not accepted
+	done    chan outcome
+}
+
+type outcome struct {
+	appended eventlog.Appended
+	err      error
+}
+
+// Append implements [eventlog.Streams].
+func (l *Log) Append(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (eventlog.Appended, error) {
+	if err := eventlog.CheckAppend(stream, expected, events); err != nil {
+		return eventlog.Appended{}, err
+	}
+	if l.opts.ReadOnly {
+		return eventlog.Appended{}, ErrReadOnly
+	}
+	if err := ctx.Err(); err != nil {
+		return eventlog.Appended{}, err
+	}
+	r := &request{ctx: ctx, stream: stream, expected: expected, done: make(chan outcome, 1)}
+	r.entries, r.size = encodeBodies(r.one[:0], stream, events)
+	select {
+	case l.writer.requests <- r:
+	case <-ctx.Done():
+		return eventlog.Appended{}, ctx.Err()
+	case <-l.life.Done():
+		return eventlog.Appended{}, eventlog.ErrClosed
+	}
+	return l.await(r)
+}
+
+func (l *Log) await(r *request) (eventlog.Appended, error) {
+	select {
+	case o := <-r.done:
+		return o.appended, o.err
+	case <-r.ctx.Done():
+		return eventlog.Appended{}, errors.Join(r.ctx.Err(), eventlog.ErrUnknownOutcome)
+	case <-l.writer.done:
+	}
+	select {
+	case o := <-r.done:
+		return o.appended, o.err
+	default:
+		return eventlog.Appended{}, eventlog.ErrClosed // It came after the writer's last look.
+	}
+}
+
+// writer turns requests into groups of appends, each one batch and one sync. All but requests, done and counts is owned
+// by the goroutine of run.
+type writer struct {
+	log      *Log
+	requests chan *request
+	done     chan struct{} // closed when run has returned
+	counts   counts
+
+	head  uint64
+	heads *heads
+	space space
+	group []*request
+	key   []byte
+	index *pebble.Iterator // of the store before this group; nil until a group needs it
+}
+
+func newWriter(l *Log) *writer {
+	return &writer{
+		log:      l,
+		requests: make(chan *request, groupAppends),
+		done:     make(chan struct{}),
+		head:     l.tail.position(),
+		heads:    newHeads(),
+		space:    space{fs: l.opts.FS, dir: l.dir, least: l.opts.MinFree},
+	}
+}
+
+func (w *writer) run() {
+	defer close(w.done)
+	for {
+		select {
+		case r := <-w.requests:
+			w.gather(r)
+			w.write()
+		case <-w.log.life.Done():
+			w.refuse()
+			return
+		}
+	}
+}
+
+// refuse answers what was handed over but not begun when the log was closed.
+func (w *writer) refuse() {
+	for {
+		select {
+		case r := <-w.requests:
+			r.done <- outcome{err: eventlog.ErrClosed}
+		default:
+			return
+		}
+	}
+}
+
+// gather collects a group. It yields before it closes the group, so that appenders who are about to run can join: on few
+// cores that makes groups several times larger and costs nothing when nobody comes.
+func (w *writer) gather(first *request) {
+	clear(w.group)
+	w.group = append(w.group[:0], first)
+	size := first.size
+	for range 3 {
+		for len(w.group) < groupAppends && size < groupBytes {
+			r, ok := w.waiting()
+			if !ok {
+				break
+			}
+			w.group = append(w.group, r)
+			size += r.size
+		}
+		runtime.Gosched()
+	}
+}
+
+func (w *writer) waiting() (*request, bool) {
+	select {
+	case r := <-w.requests:
+		return r, true
+	default:
+		return nil, false
+	}
+}
+
+// write decides every append of the group in order, makes the accepted ones durable and visible, and only then answers.
+func (w *writer) write() {
+	now := time.Now().UnixNano()
+	head := w.head
+	batch := w.log.db.NewBatch()
+	events, size := 0, 0
+	for _, r := range w.group {
+		w.decide(r)
+		if r.place != 0 {
+			w.put(batch, r, now)
+			events += len(r.entries)
+			size += r.size
+		}
+	}
+	if err := w.closeIndex(); err != nil {
+		w.log.failure.report(fmt.Errorf("look streams up: %w", err)) // What was decided may be wrong.
+	}
+	var err error
+	if events > 0 {
+		err = w.log.commit(batch, true)
+		w.count(events, size)
+		w.space.used(batch.Len())
+	}
+	if err == nil && events > 0 {
+		w.log.tail.publish(w.segment(head+1, events, size, now))
+		err = batch.Close()
+	}
+	w.answer(err)
+}
+
+// decide accepts an append by giving it a place, or fills its outcome.
+func (w *writer) decide(r *request) {
+	if err := errors.Join(r.ctx.Err(), w.log.failure.err()); err != nil {
+		r.outcome.err = err
+		return
+	}
+	actual, err := w.streamHead(r.stream)
+	if err != nil {
+		r.outcome.err = fmt.Errorf("append to %s: %w", r.stream, err)
+		return
+	}
+	if !met(r.expected, actual) {
+		r.outcome = w.repetition(r, actual)
+		return
+	}
+	if err := w.space.enough(r.size); err != nil {
+		r.outcome.err = fmt.Errorf("append to %s: %w", r.stream, err)
+		return
+	}
+	r.first = uint64(actual + 1)
+	r.place = w.head + 1
+	w.head += uint64(len(r.entries))
+	last := r.first + uint64(len(r.entries)) - 1
+	w.heads.put(r.stream, eventlog.Exactly(eventlog.Revision(last)))
+	r.outcome.appended = eventlog.Appended{Revision: eventlog.Revision(last), Position: eventlog.PositionOf(0, w.head)}
+}
+
+func met(expected, actual eventlog.Expected) bool {
+	switch expected {
+	case eventlog.Any:
+		return true
+	case eventlog.StreamExists:
+		return actual != eventlog.NoStream
+	}
+	return expected == actual
+}
+
+func (w *writer) put(batch *pebble.Batch, r *request, now int64) {
+	for i := range r.entries {
+		e := &r.entries[i]
+		position, revision := r.place+uint64(i), r.first+uint64(i)
+		h := header{recordedAt: now, revision: revision, left: uint32(len(r.entries) - 1 - i)}
+		record := batch.SetDeferred(1+numberSize, recordSize(e.body))
+		eventKey(record.Key[:0], position)
+		putRecord(record.Value, position, h, e)
+		finish(record)
+		w.key = namedKey(w.key[:0], indexSpace, r.stream, revision)
+		index := batch.SetDeferred(len(w.key), numberSize)
+		copy(index.Key, w.key)
+		binary.BigEndian.PutUint64(index.Value, position)
+		finish(index)
+	}
+}
+
+// finish ends a deferred operation, which fails only for batches with an index of their own.
+func finish(op *pebble.DeferredBatchOp) {
+	if err := op.Finish(); err != nil {
+		panic(err)
+	}
+}
+
+// segment is the group as readers see it.
+func (w *writer) segment(first uint64, events, size int, now int64) segment {
+	s := segment{first: first, events: make([]eventlog.Recorded, 0, events), bytes: size}
+	for _, r := range w.group {
+		if r.place == 0 {
+			continue
+		}
+		for i := range r.entries {
+			h := header{recordedAt: now, revision: r.first + uint64(i)}
+			s.events = append(s.events, recorded(r.entries[i].event, r.stream, r.place+uint64(i), h))
+		}
+	}
+	return s
+}
+
+// answer tells every appender. After a failed write nobody knows what the disk holds.
+func (w *writer) answer(err error) {
+	for _, r := range w.group {
+		if err != nil {
+			r.outcome = outcome{err: errors.Join(eventlog.ErrUnknownOutcome, err)}
+		}
+		r.done <- r.outcome
+	}
+}
+
+// streamHead is the last revision of a stream, the accepted appends of this group included, or NoStream.
+func (w *writer) streamHead(stream string) (eventlog.Expected, error) {
+	if head, ok := w.heads.get(stream); ok {
+		return head, nil
+	}
+	if w.index == nil {
+		lower, upper := spaceBounds(indexSpace)
+		index, err := w.log.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper, UseL6Filters: true})
+		if err != nil {
+			return 0, err
+		}
+		w.index = index
+	}
+	head, err := lastRevision(w.index, stream)
+	if err == nil && head != eventlog.NoStream {
+		w.heads.put(stream, head)
+	}
+	return head, err
+}
+
+// lastRevision first asks whether the stream exists, which the filters answer if it does not, and then for its end.
+func lastRevision(index *pebble.Iterator, stream string) (eventlog.Expected, error) {
+	first, past := namedBounds(indexSpace, stream)
+	if !index.SeekPrefixGE(first) {
+		return eventlog.NoStream, index.Error()
+	}
+	if !index.SeekLT(past) {
+		return 0, errors.Join(fmt.Errorf("find the end of a stream: %w", errKey), index.Error())
+	}
+	name, revision, err := parseNamedKey(index.Key())
+	if err == nil && name != stream {
+		err = errKey
+	}
+	if err != nil {
+		return 0, fmt.Errorf("find the end of a stream: %w", err)
+	}
+	return eventlog.Exactly(eventlog.Revision(revision)), nil
+}
+
+func (w *writer) closeIndex() error {
+	if w.index == nil {
+		return nil
+	}
+	err := w.index.Close()
+	w.index = nil
+	return err
+}
+
+// repetition answers an append whose expectation is not met: with where its events are, if they are exactly those that
+// follow what was expected, else with a conflict.
+func (w *writer) repetition(r *request, actual eventlog.Expected) outcome {
+	conflict := outcome{err: &eventlog.ConflictError{Stream: r.stream, Expected: r.expected, Actual: actual}}
+	last := r.expected + eventlog.Expected(len(r.entries))
+	if r.expected == eventlog.StreamExists || last > actual {
+		return conflict
+	}
+	var position uint64
+	for i := range r.entries {
+		at, id, err := w.find(r.stream, uint64(r.expected+1)+uint64(i))
+		if err != nil {
+			return outcome{err: fmt.Errorf("append to %s: compare with revision %d: %w", r.stream, r.expected+1+eventlog.Expected(i), err)}
+		}
+		if id != r.entries[i].event.ID {
+			return conflict
+		}
+		position = at
+	}
+	return outcome{appended: eventlog.Appended{Revision: eventlog.Revision(last), Position: eventlog.PositionOf(0, position)}}
+}
+
+// find looks an event up in the group that is being decided, or else in the store.
+func (w *writer) find(stream string, revision uint64) (position uint64, id eventlog.ID, err error) {
+	for _, r := range w.group {
+		if r.place != 0 && r.stream == stream && revision >= r.first && revision-r.first < uint64(len(r.entries)) {
+			return r.place + revision - r.first, r.entries[revision-r.first].event.ID, nil
+		}
+	}
+	position, found, err := w.log.indexed(stream, revision)
+	if err == nil && !found {
+		err = fmt.Errorf("%w: the index misses it", errRecord)
+	}
+	if err != nil {
+		return 0, eventlog.ID{}, err
+	}
+	e, err := w.log.record(position)
+	return position, e.ID, err
+}
+
+// counts are what Metrics tells.
+type counts struct{ appends, events, groups, syncs, bytes atomic.Uint64 }
+
+func (w *writer) count(events, size int) {
+	appends := 0
+	for _, r := range w.group {
+		if r.place != 0 {
+			appends++
+		}
+	}
+	w.counts.appends.Add(uint64(appends))
+	w.counts.events.Add(uint64(events))
+	w.counts.groups.Add(1)
+	w.counts.bytes.Add(uint64(size))
+	if !w.log.opts.NoSync {
+		w.counts.syncs.Add(1)
+	}
+}
