@@ -68,7 +68,7 @@ func (e EventType) Apply(f Fact, m Meta) EventType {
 // OperationalPrefix begins the types that Hooklog itself speaks of; nobody can define or publish them.
 const OperationalPrefix = "hooklog."
 
-// TestType is what a subscription's test sends (CONTRACT §1).
+// TestType is what a subscription's test sends, in every profile (CONTRACT §1).
 const TestType = "vc.test.ping"
 
 // DecideDefine adds a type that is not in the catalogue yet, or brings a retired one back.
@@ -133,16 +133,4 @@ func (s EventTypeSettings) check() []FieldError {
 		}
 	}
 	return bad
-}
-
-// MatchesPattern reports whether a subscription's entry asks for an event type: the same name, * (every type but
-// hooklog.*) or a.b.* (names with at least one more part).
-func MatchesPattern(pattern, name string) bool {
-	if pattern == "*" {
-		return !strings.HasPrefix(name, OperationalPrefix)
-	}
-	if prefix, ok := strings.CutSuffix(pattern, "*"); ok {
-		return len(name) > len(prefix) && strings.HasPrefix(name, prefix)
-	}
-	return pattern == name
 }

@@ -118,8 +118,8 @@ func FactTypes() []string {
 type Authenticator interface {
 	// MAC returns 32 bytes over the parts, each delimited.
 	MAC(parts ...[]byte) []byte
-	// VerifyMAC reports, in constant time, whether MAC over the parts gave mac under any live key.
-	VerifyMAC(mac []byte, parts ...[]byte) bool
+	// VerifyMAC fails, in constant time, unless MAC over the parts gave mac under a live key.
+	VerifyMAC(mac []byte, parts ...[]byte) error
 }
 
 // Codec turns facts into recorded bytes and back. It is safe for concurrent use.
@@ -220,7 +220,7 @@ func (c *Codec) authentic(stream string, id [16]byte, typ string, data, metadata
 	}
 	var local [256]byte
 	meta := append(append(local[:0], metadata[:at]...), '}')
-	return c.keys.VerifyMAC(buf[:n], []byte(stream), id[:], []byte(typ), data, meta)
+	return c.keys.VerifyMAC(buf[:n], []byte(stream), id[:], []byte(typ), data, meta) == nil
 }
 
 // encodeFact writes a fact's data without escaping <, > and &.

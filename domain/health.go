@@ -26,7 +26,7 @@ type LimitReached struct {
 
 // Unhealthy reports whether a profile that flags failing subscriptions flags this one.
 func (h Health) Unhealthy(p Policy) bool {
-	return p.Profile.UnhealthyAt > 0 && h.Consecutive >= p.Profile.UnhealthyAt
+	return p.Profile.UnhealthyAt() > 0 && h.Consecutive >= p.Profile.UnhealthyAt()
 }
 
 // Lifecycle folds a fact of the subscription's own stream.
@@ -53,7 +53,7 @@ func (h Health) Failed(f *AttemptFailed, p Policy, fact string, at time.Time) He
 	if f.Revision < h.Since || h.Limit != nil {
 		return h
 	}
-	disable := p.Profile.Disable
+	disable := p.Profile.DisableRule()
 	if disable.ConsecutiveFailures == 0 || h.Consecutive < disable.ConsecutiveFailures {
 		h.Consecutive++
 	}
@@ -68,7 +68,7 @@ func (h Health) Failed(f *AttemptFailed, p Policy, fact string, at time.Time) He
 
 // reached says why a failed attempt disables its subscription; empty if it does not.
 func reached(h Health, f *AttemptFailed, p Policy, at time.Time) string {
-	disable := p.Profile.Disable
+	disable := p.Profile.DisableRule()
 	switch {
 	case f.Status != 0 && p.Profile.Disables(f.Status):
 		return "the receiver answered " + StatusReason(f.Status)[len("http_"):]

@@ -46,11 +46,11 @@ func ParseMessageID(s string) (MessageID, error) { return parseID[messageKind](s
 // ParseDeliveryID reads a del_… id; every spelling but String's is refused.
 func ParseDeliveryID(s string) (DeliveryID, error) { return parseID[deliveryKind](s) }
 
-// FromULID makes an id of a ULID's bytes: the 48 time bits are kept, six bits become version 7 and the variant.
-func FromULID[K kind](u [16]byte) ID[K] {
-	u[6] = u[6]&0x0f | 0x70
-	u[8] = u[8]&0x3f | 0x80
-	return ID[K](u)
+// LayOut makes a ULID's bytes a UUIDv7: the 48 time bits are kept, six bits become version and variant.
+func LayOut(ulid [16]byte) [16]byte {
+	ulid[6] = ulid[6]&0x0f | 0x70
+	ulid[8] = ulid[8]&0x3f | 0x80
+	return ulid
 }
 
 // IsZero reports whether the id is unset.
@@ -150,5 +150,5 @@ func DeriveDeliveryID(m MessageID, s SubscriptionID) DeliveryID {
 	var id [16]byte
 	copy(id[:6], m[:6])
 	copy(id[6:], sum[:10])
-	return FromULID[deliveryKind](id)
+	return DeliveryID(LayOut(id))
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+
+	"github.com/hooklog/hooklog/webhook"
 )
 
 // Subscribers is an organization's subscriptions, arranged for matching. It is not safe for concurrent change.
@@ -87,7 +89,7 @@ func (x *Subscribers) Match(eventType, client string) Matching {
 		consider(s)
 	}
 	for _, s := range x.patterns {
-		if !slices.Contains(s.Events, eventType) && slices.ContainsFunc(s.Events, func(p string) bool { return MatchesPattern(p, eventType) }) {
+		if !slices.Contains(s.Events, eventType) && slices.ContainsFunc(s.Events, func(p string) bool { return webhook.Matches(p, eventType) }) {
 			consider(s)
 		}
 	}

@@ -17,14 +17,14 @@ type Policy struct {
 
 // PolicyOf joins a profile with the overrides; the subscription's win.
 func PolicyOf(p *webhook.Profile, o OrganizationSettings, s SubscriptionSettings) Policy {
-	schedule := p.Schedule
+	schedule := p.Schedule()
 	if own := firstSchedule(s.RetrySchedule, o.RetrySchedule); own != nil {
 		schedule = make([]time.Duration, len(own))
 		for i, d := range own {
 			schedule[i] = time.Duration(d)
 		}
 	}
-	timeout := cmp.Or(time.Duration(s.Timeout), time.Duration(o.Timeout), p.Timeout)
+	timeout := cmp.Or(time.Duration(s.Timeout), time.Duration(o.Timeout), p.Timeout())
 	return Policy{Profile: p, Schedule: schedule, Timeout: timeout}
 }
 
@@ -66,7 +66,7 @@ func (p Policy) next(failed int, status int, retryAfter time.Duration, random fl
 		jitter := time.Duration(float64(base) * jitterShare * random).Truncate(time.Millisecond)
 		d.Jitter, wait = Duration(jitter), base+jitter
 	}
-	if (status == 429 || status == 503) && retryAfter > wait {
+	if p.Profile.RetryAfter(status) && retryAfter > wait {
 		limit := base
 		if failed < len(p.Schedule) {
 			limit = max(base, p.Schedule[failed])

@@ -1,0 +1,96 @@
+package commands
+
+import (
+	"context"
+
+	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/webhook"
+)
+
+// DefineEventType adds a type to an organization's catalogue.
+func (c *Commands) DefineEventType(ctx context.Context, by By, org domain.OrganizationID, name string, s domain.EventTypeSettings) (domain.EventType, eventlog.Position, error) {
+	o, err := c.organization(ctx, org)
+	if err != nil {
+		return domain.EventType{}, eventlog.Position{}, err
+	}
+	if err := checkTypeName(name); err != nil {
+		return domain.EventType{}, eventlog.Position{}, err
+	}
+	return c.changeEventType(ctx, by, org, name, func(e domain.EventType) (domain.Fact, error) {
+		return e.DecideDefine(o, name, s)
+	})
+}
+
+// DescribeEventType replaces a type's settings with what edit makes of them.
+func (c *Commands) DescribeEventType(ctx context.Context, by By, org domain.OrganizationID, name string, edit func(domain.EventTypeSettings) domain.EventTypeSettings) (domain.EventType, eventlog.Position, error) {
+	return c.changeEventType(ctx, by, org, name, func(e domain.EventType) (domain.Fact, error) {
+		return e.DecideDescribe(edit(e.EventTypeSettings))
+	})
+}
+
+// RetireEventType closes a type to new subscriptions.
+func (c *Commands) RetireEventType(ctx context.Context, by By, org domain.OrganizationID, name string) (eventlog.Position, error) {
+	_, at, err := c.changeEventType(ctx, by, org, name, domain.EventType.DecideRetire)
+	return at, err
+}
+
+func (c *Commands) changeEventType(ctx context.Context, by By, org domain.OrganizationID, name string, decide func(domain.EventType) (domain.Fact, error)) (domain.EventType, eventlog.Position, error) {
+	if webhook.CheckTypeName(name) != nil {
+		return domain.EventType{}, eventlog.Position{}, domain.Refuse(domain.NotFound, "no such event type")
+	}
+	return change(ctx, c, by, domain.EventTypeStream(org, name), domain.EventType{}, foldEventType, decide)
+}
+
+func foldEventType(e domain.EventType, f recordedFact) domain.EventType {
+	return e.Apply(f.Fact, f.Meta)
+}
+
+func checkTypeName(name string) error {
+	if err := webhook.CheckTypeName(name); err != nil {
+		return domain.RefuseFields(domain.FieldError{Field: "name", Message: err.Error()})
+	}
+	return nil
+}
+
+// catalogue answers what an organization's event types are: its own, those of its profile, and the reserved names.
+type catalogue struct {
+	commands *Commands
+	ctx      context.Context
+	org      domain.Organization
+	profile  *webhook.Profile
+	err      error
+}
+
+func (c *Commands) catalogue(ctx context.Context, o domain.Organization) (*catalogue, error) {
+	p, err := profileOf(o)
+	return &catalogue{commands: c, ctx: ctx, org: o, profile: p}, err
+}
+
+// publishable reports whether messages of the type are accepted. Retired types still are.
+func (k *catalogue) publishable(name string) bool {
+	return k.own(name).Exists() || k.inProfile(name)
+}
+
+// subscribable reports whether a subscription may name the type: retired ones may not, reserved ones may.
+func (k *catalogue) subscribable(name string) bool {
+	if own := k.own(name); own.Exists() {
+		return !own.Retired()
+	}
+	return k.inProfile(name) || k.profile.Reserved(name)
+}
+
+// own returns the organization's own type of that name, from the directory or else from its stream.
+func (k *catalogue) own(name string) domain.EventType {
+	if e, ok := k.commands.Directory.EventType(k.org.ID, name); ok || k.err != nil {
+		return e
+	}
+	l, err := load(k.ctx, k.commands, domain.EventTypeStream(k.org.ID, name), domain.EventType{}, foldEventType)
+	k.err = err
+	return l.state
+}
+
+func (k *catalogue) inProfile(name string) bool {
+	_, ok := k.profile.EventType(name)
+	return ok
+}

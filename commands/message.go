@@ -1,0 +1,247 @@
+package commands
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/webhook"
+)
+
+// Published is the answer to an accepted message.
+type Published struct {
+	Message  domain.MessageID
+	Position eventlog.Position
+	// Deliveries is how many subscriptions were matched at acceptance.
+	Deliveries int
+}
+
+// Publish accepts a message: canonical, matched, sealed and durable. A publication with its own id that was accepted
+// before is answered with the first result if it asks for the same, else refused with Conflict.
+func (c *Commands) Publish(ctx context.Context, by By, p domain.Publication) (Published, error) {
+	o, err := c.organization(ctx, p.Organization)
+	if err != nil {
+		return Published{}, err
+	}
+	data, err := c.accept(ctx, o, p)
+	if err != nil {
+		return Published{}, err
+	}
+	m := by.meta(c.Now())
+	id := newID[domain.MessageID](c, m)
+	if p.OwnID != "" {
+		id = domain.DeriveMessageID(o.ID, p.OwnID)
+	}
+	matching, seen := c.Directory.Match(o.ID, p.EventType, p.Client)
+	f := &domain.MessagePublished{Organization: o.ID, EventType: p.EventType, Client: p.Client, Seen: seen,
+		OccurredAt: m.At, Targets: []domain.Target{}, Total: len(matching.Targets), WithheldTotal: len(matching.Withheld)}
+	f.Targets = append(f.Targets, matching.Targets[:min(len(matching.Targets), domain.MaxTargets)]...)
+	f.Withheld = matching.Withheld[:min(len(matching.Withheld), domain.MaxWithheld)]
+	if !p.OccurredAt.IsZero() {
+		f.OccurredAt, f.OccurredGiven = domain.Time(p.OccurredAt), true
+	}
+	published, err := c.publish(ctx, id, f, data, m)
+	if errors.Is(err, eventlog.ErrRevisionConflict) && p.OwnID != "" {
+		return c.repeated(ctx, id, f)
+	}
+	if err == nil && f.Total > len(f.Targets) {
+		err = c.completeTargets(ctx, id, matching.Targets, m)
+	}
+	return published, err
+}
+
+// accept judges a publication and returns its canonical data.
+func (c *Commands) accept(ctx context.Context, o domain.Organization, p domain.Publication) ([]byte, error) {
+	if o.Closed() {
+		return nil, domain.Refuse(domain.Conflict, "the organization is closed")
+	}
+	if len(p.Data) > domain.MaxData {
+		return nil, domain.Refuse(domain.TooLarge, "data is over %d bytes", domain.MaxData)
+	}
+	if err := webhook.CheckTypeName(p.EventType); err != nil {
+		return nil, refuseMember("type", err.Error())
+	}
+	catalogue, err := c.catalogue(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if known := catalogue.publishable(p.EventType); catalogue.err != nil {
+		return nil, catalogue.err
+	} else if !known {
+		return nil, refuseMember("type", p.EventType+" is not in the organization's catalogue")
+	}
+	if err := errors.Join(domain.CheckOwnID(p.OwnID), domain.CheckClient(p.Client)); err != nil {
+		return nil, err
+	}
+	if y := p.OccurredAt.Year(); !p.OccurredAt.IsZero() && (y < 1 || y > 9999) {
+		return nil, refuseMember("occurred_at", "must be of the years 1 to 9999")
+	}
+	data, err := webhook.Canonical(p.Data)
+	if err != nil {
+		return nil, refuseMember("data", err.Error())
+	}
+	if len(data) > domain.MaxData {
+		return nil, domain.Refuse(domain.TooLarge, "data is over %d bytes in its canonical spelling", domain.MaxData)
+	}
+	if err := catalogue.profile.CheckData(data); err != nil {
+		return nil, refuseMember("data", err.Error())
+	}
+	return data, nil
+}
+
+func refuseMember(field, message string) error {
+	return domain.RefuseFields(domain.FieldError{Field: field, Message: message})
+}
+
+// publish seals the data into the fact and appends it as the first of its stream.
+func (c *Commands) publish(ctx context.Context, id domain.MessageID, f *domain.MessagePublished, data []byte, m domain.Meta) (Published, error) {
+	key, err := c.DataKey(ctx, f.Organization)
+	if err != nil {
+		return Published{}, err
+	}
+	sum := sha256.Sum256(data)
+	f.PayloadSHA256 = sum[:]
+	if f.Payload, err = key.Seal(data, []byte(id.String())); err != nil {
+		return Published{}, fmt.Errorf("seal the data of %s: %w", id, err)
+	}
+	a, err := c.append(ctx, domain.MessageStream(id), eventlog.NoStream, f, m)
+	return Published{Message: id, Position: a.Position, Deliveries: f.Total}, err
+}
+
+// repeated answers a publication whose own id was accepted before.
+func (c *Commands) repeated(ctx context.Context, id domain.MessageID, f *domain.MessagePublished) (Published, error) {
+	first, err := c.LoadMessage(ctx, id)
+	if err != nil {
+		return Published{}, err
+	}
+	if !first.Published.SameAs(f) {
+		return Published{}, domain.Refuse(domain.Conflict, "an event with this id was published with another type, client, occurred_at or data")
+	}
+	return Published{Message: id, Position: first.Position, Deliveries: first.Published.Total}, nil
+}
+
+// publishTest publishes the test message to one subscription alone.
+func (c *Commands) publishTest(ctx context.Context, by By, s domain.Subscription) (domain.MessageID, eventlog.Position, error) {
+	o, err := c.organization(ctx, s.Organization)
+	if err != nil {
+		return domain.MessageID{}, eventlog.Position{}, err
+	}
+	profile, err := profileOf(o)
+	if err != nil {
+		return domain.MessageID{}, eventlog.Position{}, err
+	}
+	m := by.meta(c.Now())
+	f := &domain.MessagePublished{Organization: o.ID, EventType: domain.TestType, OccurredAt: m.At, Only: true, Total: 1,
+		Targets: []domain.Target{{Subscription: s.ID, Revision: s.Revision}}}
+	published, err := c.publish(ctx, newID[domain.MessageID](c, m), f, profile.TestData(), m)
+	return published.Message, published.Position, err
+}
+
+// Message is a message as its stream tells it.
+type Message struct {
+	ID        domain.MessageID
+	Published *domain.MessagePublished
+	Meta      domain.Meta
+	// Position is the place of its first fact in the log.
+	Position eventlog.Position
+	// Targets are all that were recorded, corrections applied, in no order.
+	Targets []domain.Target
+	// Corrected says that the stream holds a correction.
+	Corrected bool
+	// Parts counts the targets recorded before corrections: Total when the message is complete.
+	Parts int
+}
+
+// Complete reports whether every target that was matched at acceptance is recorded.
+func (m Message) Complete() bool { return m.Published != nil && m.Parts >= m.Published.Total }
+
+// LoadMessage folds a message's stream; NotFound if there is none.
+func (c *Commands) LoadMessage(ctx context.Context, id domain.MessageID) (Message, error) {
+	l, err := c.loadMessage(ctx, id)
+	if err == nil && l.state.Published == nil {
+		err = domain.Refuse(domain.NotFound, "no such event")
+	}
+	return l.state, err
+}
+
+func (c *Commands) loadMessage(ctx context.Context, id domain.MessageID) (loaded[Message], error) {
+	return load(ctx, c, domain.MessageStream(id), Message{ID: id}, foldMessage)
+}
+
+func foldMessage(m Message, r recordedFact) Message {
+	switch f := r.Fact.(type) {
+	case *domain.MessagePublished:
+		m.Published, m.Meta, m.Position = f, r.Meta, r.position
+		m.Targets, m.Parts = append(m.Targets, f.Targets...), len(f.Targets)
+	case *domain.MessageTargets:
+		m.Targets, m.Parts = append(m.Targets, f.Targets...), m.Parts+len(f.Targets)
+	case *domain.TargetsCorrected:
+		gone := make(map[domain.SubscriptionID]bool, len(f.Removed))
+		for _, id := range f.Removed {
+			gone[id] = true
+		}
+		var kept []domain.Target
+		for _, t := range m.Targets {
+			if !gone[t.Subscription] {
+				kept = append(kept, t)
+			}
+		}
+		m.Targets, m.Corrected = append(kept, f.Added...), true
+	}
+	return m
+}
+
+// unfinishedAfter is how long a publisher may take over the parts of a message before somebody else adds them.
+const unfinishedAfter = 30 * time.Second
+
+// CompleteTargets adds the parts that a publisher did not come to, given the targets that the message's place in the
+// log demands. A message that may still be in its publisher's hands is left alone: done is false.
+func (c *Commands) CompleteTargets(ctx context.Context, by By, id domain.MessageID, right []domain.Target) (done bool, err error) {
+	l, err := c.loadMessage(ctx, id)
+	if err != nil || l.state.Complete() {
+		return err == nil, err
+	}
+	now := c.Now()
+	if l.state.Published == nil || now.Sub(l.state.Meta.At) < unfinishedAfter {
+		return false, nil
+	}
+	return true, c.completeTargets(ctx, id, right, by.meta(now))
+}
+
+// completeTargets appends the parts of a message that its stream lacks: those of the given targets that are not
+// recorded, MaxTargets at a time, in order of their ids.
+func (c *Commands) completeTargets(ctx context.Context, id domain.MessageID, targets []domain.Target, m domain.Meta) error {
+	for range maxTries * (1 + len(targets)/domain.MaxTargets) {
+		l, err := c.loadMessage(ctx, id)
+		if err != nil || l.state.Complete() {
+			return err
+		}
+		missing, _ := domain.Correct(l.state.Targets, targets)
+		if len(missing) == 0 {
+			return nil
+		}
+		f := &domain.MessageTargets{MessageOf: l.state.Published.Of(l.state.Meta), Targets: missing[:min(len(missing), domain.MaxTargets)]}
+		_, err = c.append(ctx, domain.MessageStream(id), l.expected, f, m)
+		if err != nil && !errors.Is(err, eventlog.ErrRevisionConflict) {
+			return err
+		}
+	}
+	return errBusy
+}
+
+// CorrectTargets records what a publisher's matching had wrong, given the targets that the message's place in the log
+// demands and the number of subscription facts before it. One correction is enough: a second is not recorded.
+func (c *Commands) CorrectTargets(ctx context.Context, by By, id domain.MessageID, right []domain.Target, seen uint64) error {
+	_, _, err := change(ctx, c, by, domain.MessageStream(id), Message{ID: id}, foldMessage, func(m Message) (domain.Fact, error) {
+		if m.Published == nil || m.Corrected {
+			return nil, nil
+		}
+		added, removed := domain.Correct(m.Targets, right)
+		return &domain.TargetsCorrected{MessageOf: m.Published.Of(m.Meta), Added: added, Removed: removed, Seen: seen}, nil
+	})
+	return err
+}

@@ -1,0 +1,118 @@
+package commands
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+
+	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
+)
+
+// maxTries bounds how often a command is decided again after losing a race, and an append of unknown outcome repeated.
+const maxTries = 16
+
+// errBusy is what a command fails with when it keeps losing.
+var errBusy = domain.Refuse(domain.Unavailable, "others kept changing the same thing; try again")
+
+// recordedFact is a decoded fact with its place.
+type recordedFact struct {
+	domain.Fact
+	domain.Meta
+	id       eventlog.ID
+	revision uint64
+	position eventlog.Position
+}
+
+// facts yields the facts of a stream. Events that may not be folded are passed over: the projections count and report
+// them.
+func (c *Commands) facts(ctx context.Context, stream string) iter.Seq2[recordedFact, error] {
+	return func(yield func(recordedFact, error) bool) {
+		for r, err := range c.Log.Read(ctx, stream, 0) {
+			if err != nil {
+				yield(recordedFact{}, fmt.Errorf("read %s: %w", stream, err))
+				return
+			}
+			f, m, err := c.codec.Decode(r.Stream, r.ID, r.Type, r.Data, r.Metadata)
+			if domain.Skippable(err) {
+				f = nil
+			} else if err != nil {
+				yield(recordedFact{}, fmt.Errorf("read %s: %w", stream, err))
+				return
+			}
+			if !yield(recordedFact{f, m, r.ID, uint64(r.Revision), r.Position}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// loaded is an aggregate's state with the place of its stream's last event.
+type loaded[S any] struct {
+	state    S
+	expected eventlog.Expected
+	position eventlog.Position
+}
+
+// load folds one stream.
+func load[S any](ctx context.Context, c *Commands, stream string, zero S, fold func(S, recordedFact) S) (loaded[S], error) {
+	l := loaded[S]{state: zero, expected: eventlog.NoStream}
+	for f, err := range c.facts(ctx, stream) {
+		if err != nil {
+			return l, err
+		}
+		if f.Fact != nil {
+			l.state = fold(l.state, f)
+		}
+		l.expected, l.position = eventlog.Exactly(eventlog.Revision(f.revision)), f.position
+	}
+	return l, nil
+}
+
+// change loads a stream, decides, and appends the fact decided upon; if somebody else was faster, again. It returns
+// the state after it. Without a fact nothing is appended and the position is that of the stream's last event.
+func change[S any](ctx context.Context, c *Commands, by By, stream string, zero S, fold func(S, recordedFact) S, decide func(S) (domain.Fact, error)) (S, eventlog.Position, error) {
+	for range maxTries {
+		l, err := load(ctx, c, stream, zero, fold)
+		if err != nil {
+			return zero, eventlog.Position{}, err
+		}
+		f, err := decide(l.state)
+		if err != nil || f == nil {
+			return l.state, l.position, err
+		}
+		m := by.meta(c.Now())
+		a, err := c.append(ctx, stream, l.expected, f, m)
+		if errors.Is(err, eventlog.ErrRevisionConflict) {
+			continue
+		}
+		if err != nil {
+			return zero, eventlog.Position{}, err
+		}
+		return fold(l.state, recordedFact{f, m, eventlog.ID{}, uint64(a.Revision), a.Position}), a.Position, nil
+	}
+	return zero, eventlog.Position{}, errBusy
+}
+
+// append adds one fact to a stream. An append of unknown outcome is repeated with the same id, unless the caller gave
+// up waiting.
+func (c *Commands) append(ctx context.Context, stream string, expected eventlog.Expected, f domain.Fact, m domain.Meta) (eventlog.Appended, error) {
+	id := newID[eventlog.ID](c, m)
+	e, err := c.codec.Encode(stream, id, f, m)
+	if err != nil {
+		return eventlog.Appended{}, err
+	}
+	event := eventlog.Event{ID: id, Type: e.Type, Data: e.Data, Metadata: e.Metadata}
+	var a eventlog.Appended
+	for range maxTries {
+		a, err = c.Log.Append(ctx, stream, expected, event)
+		if !errors.Is(err, eventlog.ErrUnknownOutcome) || ctx.Err() != nil {
+			break
+		}
+	}
+	if err != nil {
+		return a, fmt.Errorf("append %s to %s: %w", e.Type, stream, err)
+	}
+	return a, nil
+}

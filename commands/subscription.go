@@ -1,0 +1,185 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/sealing"
+	"github.com/hooklog/hooklog/webhook"
+)
+
+// NewSubscription is what a partner asks for. An empty Secret is made here.
+type NewSubscription struct {
+	URL    string
+	Events []string
+}
+
+// LoadSubscription folds a subscription's stream; the zero Subscription if there is none.
+func (c *Commands) LoadSubscription(ctx context.Context, id domain.SubscriptionID) (domain.Subscription, error) {
+	l, err := load(ctx, c, domain.SubscriptionStream(id), domain.Subscription{ID: id}, foldSubscription)
+	return l.state, err
+}
+
+func foldSubscription(s domain.Subscription, f recordedFact) domain.Subscription {
+	return s.Apply(f.Fact, f.Meta, f.revision)
+}
+
+// CreateSubscription begins a subscription and returns its secret, which can be had only here.
+func (c *Commands) CreateSubscription(ctx context.Context, by By, org domain.OrganizationID, n NewSubscription) (domain.Subscription, sealing.Secret, eventlog.Position, error) {
+	s, secret, at, err := c.createSubscription(ctx, by, org, n)
+	return s, sealing.NewSecret(secret), at, err
+}
+
+func (c *Commands) createSubscription(ctx context.Context, by By, org domain.OrganizationID, n NewSubscription) (s domain.Subscription, secret string, at eventlog.Position, err error) {
+	o, err := c.organization(ctx, org)
+	if err != nil {
+		return s, "", at, err
+	}
+	catalogue, err := c.catalogue(ctx, o)
+	if err != nil {
+		return s, "", at, err
+	}
+	settings := domain.SubscriptionSettings{URL: n.URL, Events: n.Events}
+	if err := checkSettings(settings, catalogue); err != nil {
+		return s, "", at, err
+	}
+	if err := c.URLs.CheckURL(ctx, n.URL); err != nil {
+		return s, "", at, err
+	}
+	m := by.meta(c.Now())
+	id := newID[domain.SubscriptionID](c, m)
+	if secret, err = catalogue.profile.NewSecret(random()); err != nil {
+		return s, "", at, fmt.Errorf("make a signing secret: %w", err)
+	}
+	sealed, err := c.seal(ctx, org, secret, id.String())
+	if err != nil {
+		return s, "", at, err
+	}
+	created, err := domain.DecideCreate(o, settings, sealed, catalogue.subscribable)
+	if err != nil {
+		return s, "", at, err
+	}
+	a, err := c.append(ctx, domain.SubscriptionStream(id), eventlog.NoStream, created, m)
+	return domain.Subscription{ID: id}.Apply(created, m, uint64(a.Revision)), secret, a.Position, err
+}
+
+// checkSettings judges settings before anything is asked of the network.
+func checkSettings(s domain.SubscriptionSettings, k *catalogue) error {
+	err := s.Check(k.subscribable)
+	if k.err != nil {
+		return k.err
+	}
+	return err
+}
+
+func (c *Commands) seal(ctx context.Context, org domain.OrganizationID, plaintext, owner string) ([]byte, error) {
+	key, err := c.DataKey(ctx, org)
+	if err != nil {
+		return nil, err
+	}
+	sealed, err := key.Seal([]byte(plaintext), []byte(owner))
+	if err != nil {
+		return nil, fmt.Errorf("seal for %s: %w", owner, err)
+	}
+	return sealed, nil
+}
+
+// DeleteSubscription ends a subscription of the organization.
+func (c *Commands) DeleteSubscription(ctx context.Context, by By, org domain.OrganizationID, id domain.SubscriptionID) (eventlog.Position, error) {
+	return c.changeSubscription(ctx, by, org, id, domain.Subscription.DecideDelete)
+}
+
+// EnableSubscription starts a disabled subscription of the organization again.
+func (c *Commands) EnableSubscription(ctx context.Context, by By, org domain.OrganizationID, id domain.SubscriptionID) (eventlog.Position, error) {
+	return c.changeSubscription(ctx, by, org, id, domain.Subscription.DecideEnable)
+}
+
+// DisableSubscription stops an active subscription of the organization.
+func (c *Commands) DisableSubscription(ctx context.Context, by By, org domain.OrganizationID, id domain.SubscriptionID, who domain.DisabledBy, why string) (eventlog.Position, error) {
+	return c.changeSubscription(ctx, by, org, id, func(s domain.Subscription) (domain.Fact, error) {
+		return s.DecideDisable(who, why)
+	})
+}
+
+// changeSubscription changes a subscription of the organization; of any other it is not found.
+func (c *Commands) changeSubscription(ctx context.Context, by By, org domain.OrganizationID, id domain.SubscriptionID, decide func(domain.Subscription) (domain.Fact, error)) (eventlog.Position, error) {
+	_, at, err := change(ctx, c, by, domain.SubscriptionStream(id), domain.Subscription{ID: id}, foldSubscription,
+		func(s domain.Subscription) (domain.Fact, error) {
+			if s.Organization != org {
+				return nil, domain.ErrNoSubscription
+			}
+			return decide(s)
+		})
+	return at, err
+}
+
+// DisableFailing stops a subscription whose attempts reached the profile's limit, unless it was enabled, disabled or
+// deleted since: lifecycle is the subscription's as it was when the failures were counted.
+func (c *Commands) DisableFailing(ctx context.Context, by By, id domain.SubscriptionID, lifecycle uint64, limit domain.LimitReached) error {
+	_, _, err := change(ctx, c, by, domain.SubscriptionStream(id), domain.Subscription{ID: id}, foldSubscription,
+		func(s domain.Subscription) (domain.Fact, error) {
+			if f := s.DecideDisableFailing(lifecycle, limit.Fact, limit.Why); f != nil {
+				return f, nil
+			}
+			return nil, nil
+		})
+	return err
+}
+
+// TestSubscription publishes a test to one active subscription, whether or not it asks for the type. The caller proves
+// to hold the signing secret; nil means that none was given. The order of the checks is CONTRACT §1's.
+func (c *Commands) TestSubscription(ctx context.Context, by By, org domain.OrganizationID, id domain.SubscriptionID, secret *string) (domain.MessageID, eventlog.Position, error) {
+	s, err := c.LoadSubscription(ctx, id)
+	switch {
+	case err != nil:
+		return domain.MessageID{}, eventlog.Position{}, err
+	case !s.Exists() || s.Deleted || s.Organization != org:
+		return domain.MessageID{}, eventlog.Position{}, domain.ErrNoSubscription
+	case !s.Active():
+		return domain.MessageID{}, eventlog.Position{}, domain.Refuse(domain.Conflict, "the webhook is not active")
+	case secret == nil:
+		return domain.MessageID{}, eventlog.Position{}, domain.RefuseFields(domain.FieldError{Field: "secret", Message: "is required"})
+	}
+	good, err := c.holdsSecret(ctx, s, *secret)
+	if err != nil {
+		return domain.MessageID{}, eventlog.Position{}, err
+	}
+	if !good {
+		return domain.MessageID{}, eventlog.Position{}, domain.Refuse(domain.Unauthenticated, "the secret is not the webhook's")
+	}
+	return c.publishTest(ctx, by, s)
+}
+
+// holdsSecret compares in constant time with the secrets in force.
+func (c *Commands) holdsSecret(ctx context.Context, s domain.Subscription, given string) (bool, error) {
+	key, err := c.DataKey(ctx, s.Organization)
+	if err != nil {
+		return false, err
+	}
+	sealed := [][]byte{s.Secret}
+	if s.PreviousSecret != nil && c.Now().Before(s.PreviousUntil) {
+		sealed = append(sealed, s.PreviousSecret)
+	}
+	good := false
+	for _, box := range sealed {
+		secret, err := key.Open(box, []byte(s.ID.String()))
+		if err != nil {
+			return false, fmt.Errorf("open the secret of %s: %w", s.ID, err)
+		}
+		if sealing.NewSecret(string(secret)).Equal(sealing.NewSecret(given)) {
+			good = true
+		}
+	}
+	return good, nil
+}
+
+// profileOf returns the profile that an organization was registered with.
+func profileOf(o domain.Organization) (*webhook.Profile, error) {
+	p, ok := webhook.ByName(o.Profile)
+	if !ok {
+		return nil, fmt.Errorf("%s has the unknown profile %q", o.ID, o.Profile)
+	}
+	return p, nil
+}
