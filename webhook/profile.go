@@ -96,6 +96,12 @@ func (p *Profile) Reserved(name string) bool {
 // TestType is the event type of the message that a subscription's test sends.
 func (p *Profile) TestType() string { return p.testType }
 
+// TestTypeName tells whether name is the test type of some profile. Such a type belongs to the service: a subscription
+// may list it where the catalogue has it, and nobody defines or publishes it.
+func TestTypeName(name string) bool {
+	return slices.ContainsFunc(profiles, func(p *Profile) bool { return p.testType == name })
+}
+
 // TestData returns the canonical data of that message.
 func (p *Profile) TestData() []byte { return []byte(p.testData) }
 
