@@ -146,7 +146,7 @@ func parseHost(u *url.URL) (string, netip.Addr, *Refusal) {
 		return parseLiteral6(u.Hostname())
 	}
 	host, err := hostProfile.ToASCII(u.Hostname())
-	if err != nil {
+	if err != nil || !utf8.ValidString(u.Hostname()) { // percent-encoded bytes may spell anything
 		return "", netip.Addr{}, badURL("host is not a valid name")
 	}
 	host = strings.TrimSuffix(strings.ToLower(host), ".")
@@ -176,7 +176,10 @@ func parseLiteral6(host string) (string, netip.Addr, *Refusal) {
 
 // requestURI is the path and query, percent-encoded where they hold bytes that a request line must not have.
 func requestURI(u *url.URL) string {
-	uri := u.EscapedPath()
+	uri := u.RawPath // as written: EscapedPath would decode %2F beside a character that has to be encoded
+	if uri == "" {
+		uri = u.EscapedPath()
+	}
 	if uri == "" {
 		uri = "/"
 	}
