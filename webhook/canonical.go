@@ -42,7 +42,7 @@ func (e *DataError) Unwrap() error { return e.Err }
 // decimal value changes in a double stays as it was published, and members named like array indexes stay in place.
 // A minus before a zero is dropped: the value is the same and JSON.stringify drops it too.
 //
-// Canonical of a result is that result. A result can be longer than data, at most fivefold ("1e20" has 21 digits). The
+// Canonical of a result is that result. A result can be longer than data, at most sixfold: "1e20" has 21 digits. The
 // error is a *DataError.
 func Canonical(data []byte) ([]byte, error) {
 	return AppendCanonical(make([]byte, 0, len(data)), data)
@@ -50,8 +50,7 @@ func Canonical(data []byte) ([]byte, error) {
 
 // AppendCanonical is Canonical that appends to dst, which must not overlap data. On an error it returns dst as it was.
 func AppendCanonical(dst, data []byte) ([]byte, error) {
-	var space [32]span
-	c := canonicalizer{in: data, out: dst, names: space[:0]}
+	c := canonicalizer{in: data, out: dst}
 	err := c.document()
 	if err != nil {
 		return dst, &DataError{Offset: c.at, Err: err}
@@ -65,11 +64,7 @@ type canonicalizer struct {
 	at    int
 	out   []byte
 	depth int
-	names []span // of all objects that are open, innermost last
 }
-
-// span is a place in out.
-type span struct{ start, end int }
 
 func (c *canonicalizer) document() error {
 	if err := c.value(c.next()); err != nil {
@@ -180,7 +175,7 @@ func (c *canonicalizer) object() error {
 		c.copyByte()
 		return nil
 	}
-	names := nameSet{outer: len(c.names)}
+	var names nameSet
 	for {
 		if err := c.name(&names); err != nil {
 			return err
@@ -189,7 +184,6 @@ func (c *canonicalizer) object() error {
 			return err
 		}
 		if more, err := c.separator('}'); err != nil || !more {
-			c.names = c.names[:names.outer]
 			return err
 		}
 	}
@@ -204,7 +198,7 @@ func (c *canonicalizer) name(names *nameSet) error {
 	if err := c.text(); err != nil {
 		return err
 	}
-	if !names.add(c, span{start, len(c.out)}) {
+	if !names.add(c.out, span{start, len(c.out)}) {
 		c.at = from
 		return ErrDuplicateName
 	}
@@ -218,37 +212,42 @@ func (c *canonicalizer) name(names *nameSet) error {
 // fewNames is up to how many members comparing each name with each is cheaper than hashing.
 const fewNames = 16
 
-// nameSet is the set of names of one object: c.names from outer on, and from fewNames members on an index of them too.
+// nameSet is the set of names of one object: where the first few are, and an index of all once there are more.
 // Canonical spelling is unique, so two names are equal if their bytes are.
 type nameSet struct {
-	outer int
+	few   [fewNames]span
+	n     int
 	index map[string]struct{}
 }
 
-// add tells whether name is new.
-func (s *nameSet) add(c *canonicalizer, name span) bool {
-	text := c.out[name.start:name.end]
+// add tells whether the name that stands in text is new.
+func (s *nameSet) add(text []byte, name span) bool {
+	if s.index == nil && s.n == fewNames {
+		s.build(text)
+	}
 	if s.index != nil {
 		before := len(s.index)
-		s.index[string(text)] = struct{}{}
+		s.index[string(name.of(text))] = struct{}{}
 		return len(s.index) > before
 	}
-	known := c.names[s.outer:]
-	for _, other := range known {
-		if bytes.Equal(c.out[other.start:other.end], text) {
+	for _, other := range s.few[:s.n] {
+		if bytes.Equal(other.of(text), name.of(text)) {
 			return false
 		}
 	}
-	c.names = append(c.names, name)
-	if len(known) == fewNames {
-		s.build(c)
-	}
+	s.few[s.n] = name
+	s.n++
 	return true
 }
 
-func (s *nameSet) build(c *canonicalizer) {
+func (s *nameSet) build(text []byte) {
 	s.index = make(map[string]struct{}, 4*fewNames)
-	for _, name := range c.names[s.outer:] {
-		s.index[string(c.out[name.start:name.end])] = struct{}{}
+	for _, name := range s.few {
+		s.index[string(name.of(text))] = struct{}{}
 	}
 }
+
+// span is a place in a text.
+type span struct{ start, end int }
+
+func (s span) of(text []byte) []byte { return text[s.start:s.end] }
