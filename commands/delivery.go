@@ -24,8 +24,8 @@ func foldDelivery(d domain.Delivery, f recordedFact) domain.Delivery {
 
 // RecordOutcome records an attempt and what follows from it. known is what the caller knows of the delivery; where the
 // log knows better it is decided again, so that no request that was answered is missing from the history. cause is the
-// fact that led to the attempt. It returns the delivery after it and the fact.
-func (c *Commands) RecordOutcome(ctx context.Context, by By, known domain.Delivery, o domain.Outcome, p domain.Policy, cause eventlog.ID) (domain.Delivery, domain.Fact, error) {
+// fact that led to the attempt. It returns the fact and its position.
+func (c *Commands) RecordOutcome(ctx context.Context, by By, known domain.Delivery, o domain.Outcome, p domain.Policy, cause eventlog.ID) (domain.Fact, eventlog.Position, error) {
 	m := by.meta(c.Now())
 	m.Correlation, m.Causation = known.Of.Message.String(), causation(cause)
 	random := jitter()
@@ -33,16 +33,16 @@ func (c *Commands) RecordOutcome(ctx context.Context, by By, known domain.Delive
 		f := known.DecideOutcome(o, p, m.At, random)
 		a, err := c.append(ctx, domain.DeliveryStream(known.Of.ID()), at(known), f, m)
 		if err == nil {
-			return known.Apply(f, m, uint64(a.Revision)), f, nil
+			return f, a.Position, nil
 		}
 		if !errors.Is(err, eventlog.ErrRevisionConflict) {
-			return known, nil, err
+			return nil, eventlog.Position{}, err
 		}
 		if known, err = c.LoadDelivery(ctx, known.Of, known.RoundRevision); err != nil {
-			return known, nil, err
+			return nil, eventlog.Position{}, err
 		}
 	}
-	return known, nil, errBusy
+	return nil, eventlog.Position{}, errBusy
 }
 
 // OfferDelivery hands a due delivery out for its next attempt. It reports whether a fact was recorded: not if the

@@ -168,6 +168,19 @@ func (c *Commands) LoadMessage(ctx context.Context, id domain.MessageID) (Messag
 	return l.state, err
 }
 
+// LoadPublished reads the first fact of a message's stream alone; NotFound if there is none.
+func (c *Commands) LoadPublished(ctx context.Context, id domain.MessageID) (*domain.MessagePublished, error) {
+	for f, err := range c.facts(ctx, domain.MessageStream(id)) {
+		if err != nil {
+			return nil, err
+		}
+		if p, ok := f.Fact.(*domain.MessagePublished); ok {
+			return p, nil
+		}
+	}
+	return nil, domain.Refuse(domain.NotFound, "no such event")
+}
+
 func (c *Commands) loadMessage(ctx context.Context, id domain.MessageID) (loaded[Message], error) {
 	return load(ctx, c, domain.MessageStream(id), Message{ID: id}, foldMessage)
 }
@@ -198,9 +211,10 @@ func foldMessage(m Message, r recordedFact) Message {
 // unfinishedAfter is how long a publisher may take over the parts of a message before somebody else adds them.
 const unfinishedAfter = 30 * time.Second
 
-// CompleteTargets adds the parts that a publisher did not come to, given the targets that the message's place in the
-// log demands. A message that may still be in its publisher's hands is left alone: done is false.
-func (c *Commands) CompleteTargets(ctx context.Context, by By, id domain.MessageID, right []domain.Target) (done bool, err error) {
+// CompleteTargets adds the parts that a publisher did not come to. right finds the targets that the message's place in
+// the log demands; it is asked only when parts are missing. A message that may still be in its publisher's hands is
+// left alone: complete is false.
+func (c *Commands) CompleteTargets(ctx context.Context, by By, id domain.MessageID, right func(context.Context) ([]domain.Target, error)) (complete bool, err error) {
 	l, err := c.loadMessage(ctx, id)
 	if err != nil || l.state.Complete() {
 		return err == nil, err
@@ -209,7 +223,11 @@ func (c *Commands) CompleteTargets(ctx context.Context, by By, id domain.Message
 	if l.state.Published == nil || now.Sub(l.state.Meta.At) < unfinishedAfter {
 		return false, nil
 	}
-	return true, c.completeTargets(ctx, id, right, by.meta(now))
+	targets, err := right(ctx)
+	if err != nil {
+		return false, err
+	}
+	return true, c.completeTargets(ctx, id, targets, by.meta(now))
 }
 
 // completeTargets appends the parts of a message that its stream lacks: those of the given targets that are not
