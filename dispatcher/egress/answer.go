@@ -31,10 +31,7 @@ func (c *conn) readHeader() (*http.Response, error) {
 	for range maxInterim + 1 {
 		answer, err := http.ReadResponse(c.reader, postRequest)
 		if err != nil {
-			if c.limit.left <= 0 {
-				return nil, errHeaderTooLarge // ReadResponse hides some errors of the reader
-			}
-			return nil, err
+			return nil, c.cause(err)
 		}
 		switch {
 		case answer.ProtoMajor != 1 || answer.StatusCode < 100:
@@ -46,6 +43,17 @@ func (c *conn) readHeader() (*http.Response, error) {
 		}
 	}
 	return nil, errTooManyInterim
+}
+
+// cause is what stopped http.ReadResponse, which reports the end of the input as a malformed last line.
+func (c *conn) cause(err error) error {
+	switch {
+	case c.limit.left <= 0:
+		return errHeaderTooLarge
+	case c.limit.ended:
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 var bodyBuffers = sync.Pool{New: func() any { return new([MaxAnswerBody]byte) }}

@@ -85,8 +85,9 @@ func (c *conn) alive() bool {
 
 // boundedReader reads from a connection until left bytes have come.
 type boundedReader struct {
-	from io.Reader
-	left int64
+	from  io.Reader
+	left  int64
+	ended bool // the peer closed
 }
 
 // Read fails with errHeaderTooLarge once the bound is used up.
@@ -99,5 +100,6 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 	}
 	n, err := r.from.Read(p)
 	r.left -= int64(n)
+	r.ended = err == io.EOF
 	return n, err
 }

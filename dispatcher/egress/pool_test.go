@@ -1,0 +1,284 @@
+package egress
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+var privateNets = []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+
+func TestConnectionsAreKeptOnlyWhileIdleLongEnough(t *testing.T) {
+	t.Parallel()
+	cases := []struct {
+		name, header string
+		pause        time.Duration
+		reused       bool
+	}{
+		{"at once", "", 0, true},
+		{"just under four seconds", "", 3999 * time.Millisecond, true},
+		{"four seconds", "", 4 * time.Second, false},
+		{"receiver says 10 s, 9 s later", "Keep-Alive: timeout=10\r\n", 8999 * time.Millisecond, true},
+		{"receiver says 10 s, 10 s later", "Keep-Alive: timeout=10, max=100\r\n", 9 * time.Second, false},
+		{"receiver says 2 s", "Keep-Alive: max=5, timeout=2\r\n", time.Second, false},
+		{"receiver says 1 s", "Keep-Alive: timeout=1\r\n", 0, false},
+		{"receiver says 0", "Keep-Alive: timeout=0\r\n", 0, false},
+		{"receiver says nonsense", "Keep-Alive: timeout=soon\r\n", 3 * time.Second, true},
+		{"receiver says an hour, just under a minute", "Keep-Alive: timeout=3600\r\n", 59999 * time.Millisecond, true},
+		{"receiver says an hour, a minute", "Keep-Alive: timeout=3600\r\n", time.Minute, false},
+	}
+	for _, test := range cases {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				c, m := inMemory(t, answering("HTTP/1.1 200 OK\r\n"+test.header+"Content-Length: 0\r\n\r\n"))
+				wantReason(t, post(t, c, devURL), "")
+				time.Sleep(test.pause)
+				result := post(t, c, devURL)
+				wantReason(t, result, "")
+				if result.Reused != test.reused || (m.conns.Load() == 1) != test.reused {
+					t.Errorf("Reused = %v on %d connections, want %v", result.Reused, m.conns.Load(), test.reused)
+				}
+			})
+		})
+	}
+}
+
+// A connection in constant use is given up a minute after its address was judged; by then the name has moved inside.
+func TestKeptConnectionIsJudgedAgainAfterAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		serve := &memory{serve: answering(okAnswer)}
+		resolver := fixedResolver{"dev.example.com": {"10.0.0.1"}}
+		c := newClient(t, Config{Resolver: resolver, AllowInsecure: privateNets, Dial: serve.dial})
+		start := time.Now()
+		for time.Since(start) < MaxCheckAge {
+			wantReason(t, post(t, c, "http://dev.example.com/"), "")
+			resolver["dev.example.com"] = []string{"127.0.0.1"}
+			time.Sleep(2 * time.Second)
+		}
+		result := post(t, c, "http://dev.example.com/")
+		wantReason(t, result, "dns_resolved_to_private:loopback")
+		if n := serve.conns.Load(); n != 1 || !result.Refused {
+			t.Errorf("%d connections, Refused = %v, want one connection for a minute and then a refusal", n, result.Refused)
+		}
+		c.Close()
+		serve.wg.Wait()
+	})
+}
+
+func TestIdleConnectionsAreSweptAndBounded(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var open atomic.Int32
+		gate := make(chan struct{})
+		serve := &memory{serve: func(c net.Conn, _ int) {
+			open.Add(1)
+			defer open.Add(-1)
+			requests(c, func(*http.Request, []byte, int) string {
+				<-gate
+				return okAnswer
+			})
+		}}
+		c := newClient(t, Config{AllowInsecure: loopbackNets, MaxIdlePerHost: 3, MaxIdle: 5, Dial: serve.dial})
+		var wg sync.WaitGroup
+		for i := range 12 {
+			wg.Go(func() { wantReason(t, post(t, c, fmt.Sprintf("http://127.0.0.1:%d/", 1+i%2)), "") })
+		}
+		synctest.Wait()
+		close(gate)
+		wg.Wait()
+		synctest.Wait()
+		if n := open.Load(); n != 5 {
+			t.Errorf("%d connections are kept, want MaxIdle 5 of at most 3 for each of two hosts", n)
+		}
+		if c.idle.count != 5 || len(c.idle.hosts) != 2 {
+			t.Errorf("pool counts %d connections to %d hosts, want 5 to 2", c.idle.count, len(c.idle.hosts))
+		}
+		time.Sleep(defaultIdle + sweepEvery)
+		synctest.Wait()
+		if n := open.Load(); n != 0 {
+			t.Errorf("%d connections are open after their time, want none", n)
+		}
+		if c.idle.count != 0 || len(c.idle.hosts) != 0 || c.idle.sweeper != nil {
+			t.Errorf("pool is not empty: %d connections, %d hosts, sweeper %v", c.idle.count, len(c.idle.hosts), c.idle.sweeper)
+		}
+		wantReason(t, post(t, c, devURL), "")
+		c.Close()
+		serve.wg.Wait()
+		wantReason(t, post(t, c, devURL), "http_error:local")
+	})
+}
+
+func TestTheOldestIdleConnectionMakesRoom(t *testing.T) {
+	t.Parallel()
+	c, m := inMemory(t, answering(okAnswer))
+	c.idle.max = 2
+	for _, port := range []int{1, 2, 1, 3} { // 2 is the oldest when 3 comes
+		wantReason(t, post(t, c, fmt.Sprintf("http://127.0.0.1:%d/", port)), "")
+	}
+	for _, step := range []struct {
+		port   int
+		reused bool
+	}{{1, true}, {3, true}, {2, false}} {
+		if result := post(t, c, fmt.Sprintf("http://127.0.0.1:%d/", step.port)); result.Reused != step.reused {
+			t.Errorf("port %d: Reused = %v, want %v (%d connections)", step.port, result.Reused, step.reused, m.conns.Load())
+		}
+	}
+}
+
+func TestStaleConnectionIsNotUsed(t *testing.T) {
+	t.Parallel()
+	farewells := map[string]func(net.Conn){
+		"closed":           func(c net.Conn) { c.Close() },
+		"unexpected bytes": func(c net.Conn) { _, _ = io.WriteString(c, "HTTP/1.1 408 Request Timeout\r\n\r\n") },
+		"reset": func(c net.Conn) {
+			_ = c.(*net.TCPConn).SetLinger(0)
+			c.Close()
+		},
+	}
+	for name, farewell := range farewells {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			said := make(chan struct{})
+			leave := make(chan struct{})
+			addr, accepted := listen(t, func(c net.Conn, n int) {
+				requests(c, func(_ *http.Request, _ []byte, i int) string {
+					if n == 1 && i > 1 {
+						t.Error("a request came over the stale connection")
+					}
+					if n > 1 {
+						return okAnswer
+					}
+					_, _ = io.WriteString(c, okAnswer)
+					<-leave
+					farewell(c)
+					close(said)
+					if name == "unexpected bytes" {
+						waitForClose(c)
+					}
+					return ""
+				})
+			})
+			c := newClient(t, Config{AllowInsecure: loopbackNets})
+			wantReason(t, post(t, c, "http://"+addr+"/"), "")
+			close(leave)
+			<-said
+			kept := c.idle.oldest
+			for kept.alive() { // until the farewell has come through the kernel
+				time.Sleep(time.Millisecond)
+			}
+			result := post(t, c, "http://"+addr+"/")
+			wantReason(t, result, "")
+			if result.Reused || accepted.Load() != 2 {
+				t.Errorf("Reused = %v on %d connections, want a fresh one", result.Reused, accepted.Load())
+			}
+		})
+	}
+}
+
+func TestConnectionClosedWithoutSocketIsStaleToo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, m := inMemory(t, func(c net.Conn, n int) {
+			requests(c, func(*http.Request, []byte, int) string {
+				_, _ = io.WriteString(c, okAnswer)
+				return ""
+			})
+		})
+		for range 2 {
+			result := post(t, c, devURL)
+			synctest.Wait()
+			wantReason(t, result, "")
+			if result.Reused {
+				t.Error("a closed connection was reused")
+			}
+		}
+		if n := m.conns.Load(); n != 2 {
+			t.Errorf("%d connections, want 2", n)
+		}
+	})
+}
+
+// The receiver may have acted on a request whose answer was lost: it is not sent again by itself.
+func TestRequestOnKeptConnectionIsNeverSentTwice(t *testing.T) {
+	t.Parallel()
+	var seen atomic.Int32
+	c, m := inMemory(t, func(c net.Conn, _ int) {
+		requests(c, func(_ *http.Request, _ []byte, n int) string {
+			seen.Add(1)
+			if n == 2 {
+				return ""
+			}
+			return okAnswer
+		})
+	})
+	wantReason(t, post(t, c, devURL), "")
+	result := post(t, c, devURL)
+	wantReason(t, result, "http_error:closed")
+	if !result.Reused || !result.Sent || seen.Load() != 2 || m.conns.Load() != 1 {
+		t.Errorf("Reused = %v, Sent = %v, %d requests on %d connections", result.Reused, result.Sent, seen.Load(), m.conns.Load())
+	}
+}
+
+// brokenConn fails its second write after some bytes.
+type brokenConn struct {
+	net.Conn
+	writes, passes int
+}
+
+func (c *brokenConn) Write(p []byte) (int, error) {
+	if c.writes++; c.writes < 2 {
+		return c.Conn.Write(p)
+	}
+	n, err := c.Conn.Write(p[:c.passes])
+	if err == nil {
+		err = syscall.EPIPE
+	}
+	c.Conn.Close()
+	return n, &net.OpError{Op: "write", Err: err}
+}
+
+func TestFreshConnectionIsTriedOnlyIfNothingWentOut(t *testing.T) {
+	t.Parallel()
+	for passes, want := range map[int]string{0: "", 1: "http_error:reset"} {
+		serve := &memory{serve: answering(okAnswer)}
+		c := newClient(t, Config{AllowInsecure: loopbackNets, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			near, err := serve.dial(ctx, network, addr)
+			if serve.conns.Load() > 1 {
+				return near, err
+			}
+			return &brokenConn{Conn: near, passes: passes}, err
+		}})
+		wantReason(t, post(t, c, devURL), "")
+		result := post(t, c, devURL)
+		wantReason(t, result, want)
+		if fresh := serve.conns.Load() == 2; fresh != (passes == 0) || result.Reused == fresh {
+			t.Errorf("%d bytes went out: %d connections, Reused = %v", passes, serve.conns.Load(), result.Reused)
+		}
+		c.Close()
+		serve.wg.Wait()
+	}
+}
+
+func TestCancelledAttemptLeavesNoPoisonedConnection(t *testing.T) {
+	t.Parallel()
+	c, _ := inMemory(t, answering(okAnswer))
+	for range 300 {
+		ctx, cancel := context.WithCancel(t.Context())
+		go cancel()
+		if result := c.Post(ctx, Request{URL: devURL}); result.Reason != "" && result.Reason != "http_error:canceled" {
+			t.Fatalf("reason = %q (%s)", result.Reason, result.Detail)
+		}
+		wantReason(t, post(t, c, devURL), "")
+	}
+}
