@@ -287,6 +287,7 @@ func competes(x *run) {
 	})
 	events := x.publish(g, total)
 	receive(x, "all events to be handed out", all)
+	x.eventually("all verdicts to be taken", func() bool { return x.stats(g).InFlight == 0 })
 	cancel()
 	consumers.Wait()
 	for _, e := range events {

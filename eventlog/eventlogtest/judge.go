@@ -19,11 +19,16 @@ type Verdict struct {
 func Judge(t testing.TB, b Backend) []Verdict {
 	var verdicts []Verdict
 	for _, rule := range Rules(b) {
-		r := newRecorder(t)
-		r.run(func() { rule.Check(r, b) })
-		verdicts = append(verdicts, Verdict{Rule: rule.Name, Failures: r.failures})
+		verdicts = append(verdicts, rule.Judge(t, b))
 	}
 	return verdicts
+}
+
+// Judge runs one rule without failing t.
+func (r Rule) Judge(t testing.TB, b Backend) Verdict {
+	rec := newRecorder(t)
+	rec.run(func() { r.Check(rec, b) })
+	return Verdict{Rule: r.Name, Failures: rec.failures}
 }
 
 // recorder is a testing.TB that writes failures down. Everything that a rule or a backend may call and that would fail
