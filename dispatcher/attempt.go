@@ -1,0 +1,209 @@
+package dispatcher
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hooklog/hooklog/dispatcher/egress"
+	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/webhook"
+)
+
+// maxAnswer is how much of a failed attempt's answer is recorded.
+const maxAnswer = 1 << 10
+
+// run makes the attempt of a task that holds a slot, and gives the slot back. A success gives it back before it is
+// recorded; a failure after this node has folded it, so that the attempts on the wire never exceed what may still fail.
+func (d *Dispatcher) run(t *task) {
+	defer t.work.pending.Done()
+	a, err := d.prepare(d.hard, t)
+	if err != nil || a == nil {
+		d.finish(t, result{brake: d.brake(t.of.Subscription)})
+		if err != nil {
+			t.work.fail()
+			d.logFault(d.hard, err, t.work.handed)
+		}
+		return
+	}
+	sent := d.Sender.Post(d.hard, a.request)
+	if d.hard.Err() != nil && !sent.Succeeded() && sent.Status == 0 {
+		t.work.fail() // cut off by our own end: no outcome of the receiver's
+		d.finish(t, result{brake: -1})
+		return
+	}
+	r := result{succeeded: sent.Succeeded(), timedOut: sent.Reason == "timeout", took: sent.Duration}
+	if r.succeeded {
+		r.brake = d.brake(t.of.Subscription)
+		d.finish(t, r)
+	}
+	at, err := d.record(t, a, sent)
+	if err != nil {
+		t.work.fail()
+		d.logFault(d.hard, err, t.work.handed)
+	}
+	if !r.succeeded {
+		if err == nil && d.Fold.WaitFor(d.hard, at) != nil {
+			t.work.fail()
+		}
+		r.brake = d.brake(t.of.Subscription)
+		d.finish(t, r)
+	}
+}
+
+// finish gives a slot back and lets the tasks run that can.
+func (d *Dispatcher) finish(t *task, r result) {
+	next, room := d.lanes.finish(t, r)
+	for _, n := range next {
+		go d.run(n)
+	}
+	if room {
+		pulse(d.roomMade)
+	}
+}
+
+// attempt is a signed request and what is to be recorded of it.
+type attempt struct {
+	request   egress.Request
+	policy    domain.Policy
+	revision  uint64
+	startedAt time.Time
+}
+
+// prepare opens, envelopes and signs. It returns nil if the delivery's round has been ended by its subscription.
+func (d *Dispatcher) prepare(ctx context.Context, t *task) (*attempt, error) {
+	s, ok := d.Fold.Subscription(t.of.Subscription)
+	if !ok || !s.Active() {
+		return nil, nil
+	}
+	if _, closed := s.ClosedAfter(t.known.RoundRevision); closed {
+		return nil, nil
+	}
+	policy, ok := d.Fold.Policy(s.ID)
+	if !ok {
+		return nil, fmt.Errorf("%s has no policy", s.ID)
+	}
+	r, err := d.recipient(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	m, err := d.message(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	body, err := policy.Profile.AppendBody(make([]byte, 0, len(m.Data)+256), m)
+	if err != nil {
+		return nil, fmt.Errorf("envelope of %s: %w", t.id, err)
+	}
+	now := time.Now()
+	fields, err := policy.Profile.AppendHeaders(nil, webhook.Attempt{Message: m, Body: body, At: now,
+		Delivery: t.id.UUID(), Secrets: r.secrets(now)})
+	if err != nil {
+		return nil, fmt.Errorf("sign %s: %w", t.id, err)
+	}
+	request := egress.Request{URL: r.url, Header: join(fields, r.headers), Body: body, Timeout: policy.Timeout}
+	return &attempt{request, policy, s.Revision, now}, nil
+}
+
+// message opens the task's message.
+func (d *Dispatcher) message(ctx context.Context, t *task) (webhook.Message, error) {
+	f, err := t.work.published(ctx)
+	if err != nil {
+		return webhook.Message{}, fmt.Errorf("read %s: %w", t.of.Message, err)
+	}
+	key, err := d.Recorder.DataKey(ctx, t.of.Organization)
+	if err != nil {
+		return webhook.Message{}, err
+	}
+	id := t.of.Message.String()
+	data, err := key.Open(f.Payload, []byte(id))
+	if err != nil {
+		return webhook.Message{}, fmt.Errorf("open the data of %s: %w", id, err)
+	}
+	return webhook.Message{Type: f.EventType, ID: id, SubscriptionID: t.of.Subscription.String(),
+		OccurredAt: f.OccurredAt, Data: data}, nil
+}
+
+// join puts a subscription's own headers after the profile's; a subscription may replace the User-Agent.
+func join(profile []webhook.Field, own []egress.Field) []egress.Field {
+	fields := make([]egress.Field, 0, len(profile)+len(own))
+	for _, f := range profile {
+		replaced := slices.ContainsFunc(own, func(o egress.Field) bool { return strings.EqualFold(o.Name, f.Name) })
+		if !replaced {
+			fields = append(fields, egress.Field(f))
+		}
+	}
+	return append(fields, own...)
+}
+
+// record records an attempt and what follows from it, and tells of it.
+func (d *Dispatcher) record(t *task, a *attempt, sent egress.Result) (eventlog.Position, error) {
+	o, err := d.outcome(t, a, sent)
+	if err != nil {
+		return eventlog.Position{}, err
+	}
+	f, at, err := d.Recorder.RecordOutcome(d.hard, t.known, o, a.policy, t.work.handed.ID)
+	if err != nil {
+		return at, fmt.Errorf("record the attempt of %s: %w", t.id, err)
+	}
+	d.tell(t, f, sent)
+	return at, nil
+}
+
+func (d *Dispatcher) outcome(t *task, a *attempt, sent egress.Result) (domain.Outcome, error) {
+	sum := sha256.Sum256(a.request.Body)
+	o := domain.Outcome{StartedAt: a.startedAt, Took: sent.Duration, Status: sent.Status, BodySHA256: sum[:],
+		Reason: sent.Reason, Refused: sent.Refused, RetryAfter: sent.RetryAfter, Revision: a.revision}
+	if sent.RemoteAddr.IsValid() {
+		o.Address = sent.RemoteAddr.String()
+	}
+	if o.Reason == "" || len(sent.Body) == 0 {
+		return o, nil
+	}
+	key, err := d.Recorder.DataKey(d.hard, t.of.Organization)
+	if err != nil {
+		return o, err
+	}
+	o.Answer, err = key.Seal(sent.Body[:min(len(sent.Body), maxAnswer)], []byte(t.id.String()))
+	if err != nil {
+		return o, fmt.Errorf("seal the answer to %s: %w", t.id, err)
+	}
+	return o, nil
+}
+
+// tell writes the attempt's log line and feeds the metrics.
+func (d *Dispatcher) tell(t *task, f domain.Fact, sent egress.Result) {
+	o := Observation{Fact: f, Accepted: t.of.PublishedAt, Took: sent.Duration}
+	line := d.Logger.Info()
+	switch f := f.(type) {
+	case *domain.AttemptSucceeded:
+		o.First = f.Number == 1
+		line = line.Int("attempt", f.Number).Str("outcome", "succeeded")
+	case *domain.AttemptFailed:
+		o.First = f.Number == 1
+		line = line.Int("attempt", f.Number).Str("outcome", "failed").Str("reason", f.Reason)
+		if f.Dead {
+			line = line.Bool("dead", true)
+		} else if !f.NextAttemptAt.IsZero() {
+			line = line.Time("due", f.NextAttemptAt)
+		}
+		if sent.Detail != "" {
+			line = line.Str("detail", sent.Detail)
+		}
+	}
+	line.Stringer("delivery", t.id).Stringer("message", t.of.Message).Stringer("subscription", t.of.Subscription).
+		Int("status", sent.Status).Dur("took", sent.Duration).Msg("attempt finished")
+	d.Observe(o)
+}
+
+// pulse wakes whoever waits for a channel of capacity 1.
+func pulse(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,135 @@
+package dispatcher
+
+import (
+	"time"
+
+	"github.com/hooklog/hooklog/domain"
+)
+
+// task is one attempt to be made: the work of one target of a handed fact. It is owned by the goroutine that submits
+// it, then by the lane, then by the goroutine that runs it.
+type task struct {
+	id       domain.DeliveryID
+	of       domain.DeliveryOf
+	known    domain.Delivery
+	work     *work
+	lane     *lane
+	offered  bool // the clock handed it out: room was kept for it
+	queuedAt time.Time
+}
+
+// lane is the bounded queue of one subscription's attempts in this process. Everything in it is guarded by lanes.mu.
+type lane struct {
+	id   domain.SubscriptionID
+	org  *tenant
+	host *host
+
+	// running attempts, at most cap() of them; direct counts those that the clock did not offer.
+	running, direct int
+	// limit shrinks while attempts time out and grows with successes.
+	limit int
+	// brake is how many more failures the subscription may have before it is disabled, or -1.
+	brake int
+	queue []*task
+	// busy are the deliveries queued or running; reserved those offered by the clock and not yet handed out.
+	busy     map[domain.DeliveryID]struct{}
+	reserved map[domain.DeliveryID]time.Time
+	// left are deliveries that found the lane full and wait for the clock.
+	left map[domain.DeliveryID]domain.DeliveryOf
+	// backlog says that the clock has more for this lane than there was room for; lastDirect that the last attempt of
+	// a lane with room for one was not the clock's.
+	backlog, lastDirect bool
+	// took is a moving average of attempts' durations.
+	took     time.Duration
+	lastUsed time.Time
+	ready    bool // stands in org.ready
+	blocked  bool // stands in host.blocked
+}
+
+// host is a receiver's host and port.
+type host struct {
+	name    string
+	running int
+	lanes   int
+	blocked []*lane // lanes that wait for the host alone
+}
+
+// tenant is an organization's share of the process.
+type tenant struct {
+	id      domain.OrganizationID
+	running int
+	waiting int
+	lanes   int
+	ready   []*lane // lanes whose head could start if the process had room
+	inRing  bool
+}
+
+// cap is how many attempts may run at once.
+func (l *lane) cap() int {
+	if l.brake >= 0 {
+		return min(l.limit, l.brake)
+	}
+	return l.limit
+}
+
+// room is how many deliveries the clock may offer now.
+func (l *lane) room() int { return l.cap() - l.running - len(l.queue) - len(l.reserved) }
+
+// wait estimates how long a task would wait at the end of the queue.
+func (l *lane) wait() time.Duration {
+	return l.took * time.Duration(len(l.queue)+1) / time.Duration(max(1, l.cap()))
+}
+
+// admits reports whether a task that cannot start at once may wait. A lane that answers fast may hold more than its
+// share, because it gives it back soon.
+func (l *lane) admits(limits Limits) bool {
+	if l.cap() <= 0 || l.wait() > limits.Wait {
+		return false
+	}
+	share := len(l.queue) < limits.Queue && l.org.waiting < limits.Handed/4
+	return share || l.wait() <= limits.Wait/20
+}
+
+// mayStart reports whether the lane itself has a free slot for a task. While the clock has a backlog, half of the
+// slots, or every second turn of a single one, are the clock's.
+func (l *lane) mayStart(offered bool) bool {
+	c := l.cap()
+	switch {
+	case l.running >= c:
+		return false
+	case offered || !l.backlog:
+		return true
+	case c == 1:
+		return !l.lastDirect
+	}
+	return l.direct < (c+1)/2
+}
+
+// adapt learns from an attempt.
+func (l *lane) adapt(r result, limits Limits) {
+	l.brake = r.brake
+	if r.took == 0 {
+		return // no request was made
+	}
+	if l.took == 0 {
+		l.took = r.took
+	}
+	l.took += (r.took - l.took) / 8
+	switch {
+	case r.timedOut:
+		l.limit = max(1, l.limit/2)
+	case r.succeeded:
+		l.limit = min(limits.Lane, l.limit+1)
+	}
+}
+
+func (l *lane) idle() bool {
+	return l.running == 0 && len(l.queue) == 0 && len(l.reserved) == 0 && len(l.left) == 0
+}
+
+// result is what an attempt teaches its lane.
+type result struct {
+	succeeded, timedOut bool
+	took                time.Duration
+	brake               int
+}

@@ -1,0 +1,443 @@
+package dispatcher
+
+import (
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hooklog/hooklog/domain"
+)
+
+// Limits bounds what runs and waits in one process. A zero member takes its default.
+type Limits struct {
+	// Lane is the most attempts in flight for one subscription (16); a new lane begins with LaneStart (4).
+	Lane, LaneStart int
+	// Host is the most to one host and port (64), Process in all (512). One organization holds at most a quarter of
+	// the process while another was active within the last minute, and never more than three quarters.
+	Host, Process int
+	// Handed is the most facts taken from the group and not yet acknowledged (2,048).
+	Handed int
+	// Queue is how many tasks may wait in a lane (512) that does not answer fast.
+	Queue int
+	// Wait is the longest that a task waits for a slot before it is left to the clock (5 s).
+	Wait time.Duration
+}
+
+func (l Limits) withDefaults() (Limits, error) {
+	for _, m := range []struct {
+		n   *int
+		def int
+	}{{&l.Lane, 16}, {&l.LaneStart, 4}, {&l.Host, 64}, {&l.Process, 512}, {&l.Handed, 2048}, {&l.Queue, 512}} {
+		if *m.n < 0 {
+			return l, errors.New("dispatcher: a limit is negative")
+		}
+		if *m.n == 0 {
+			*m.n = m.def
+		}
+	}
+	if l.Wait < 0 || l.Wait > 20*time.Second {
+		return l, errors.New("dispatcher: Wait must be at most 20s, so that the group does not hand a waiting fact out again")
+	}
+	if l.Wait == 0 {
+		l.Wait = 5 * time.Second
+	}
+	l.LaneStart = min(l.LaneStart, l.Lane)
+	return l, nil
+}
+
+// Bounds of what is remembered for the clock. What falls out is found in the due index after its grace.
+const (
+	maxLeftPerLane = 256
+	maxLeft        = 1 << 14
+	// reservedFor is how long room is kept for a delivery that the clock offered: another node may have got it.
+	reservedFor = 10 * time.Second
+	// idleFor is how long an idle lane is kept with what it has learned.
+	idleFor = 5 * time.Minute
+	// otherActive is how long an organization counts as active beside another.
+	otherActive = time.Minute
+)
+
+// lanes is the set of lanes and what they share. Its mutex guards everything; under it there is no I/O and no call out.
+type lanes struct {
+	limits Limits
+
+	mu      sync.Mutex
+	lanes   map[domain.SubscriptionID]*lane
+	hosts   map[string]*host
+	tenants map[domain.OrganizationID]*tenant
+	waiting map[*lane]struct{} // lanes with a queue
+	ring    []*tenant          // tenants with ready lanes, in turn
+	running int
+	left    int
+	// current is the organization that was active last, switched when another was before it.
+	current  domain.OrganizationID
+	switched time.Time
+}
+
+func newLanes(limits Limits) *lanes {
+	return &lanes{limits: limits, lanes: map[domain.SubscriptionID]*lane{}, hosts: map[string]*host{},
+		tenants: map[domain.OrganizationID]*tenant{}, waiting: map[*lane]struct{}{}}
+}
+
+// of returns the lane of a subscription, making it if there is none. brake is what is known of the subscription's
+// failures; hostname is where its URL leads.
+func (x *lanes) of(s domain.Subscription, hostname string, brake int) *lane {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	l, ok := x.lanes[s.ID]
+	if !ok {
+		l = &lane{id: s.ID, limit: x.limits.LaneStart, org: x.tenant(s.Organization), host: x.host(hostname),
+			busy: map[domain.DeliveryID]struct{}{}, reserved: map[domain.DeliveryID]time.Time{}, left: map[domain.DeliveryID]domain.DeliveryOf{}}
+		l.org.lanes++
+		l.host.lanes++
+		x.lanes[s.ID] = l
+	}
+	if l.host.name != hostname && l.idle() {
+		x.dropHost(l)
+		l.host = x.host(hostname)
+		l.host.lanes++
+	}
+	l.brake, l.lastUsed = brake, time.Now()
+	return l
+}
+
+func (x *lanes) tenant(id domain.OrganizationID) *tenant {
+	t, ok := x.tenants[id]
+	if !ok {
+		t = &tenant{id: id}
+		x.tenants[id] = t
+	}
+	return t
+}
+
+func (x *lanes) host(name string) *host {
+	h, ok := x.hosts[name]
+	if !ok {
+		h = &host{name: name}
+		x.hosts[name] = h
+	}
+	return h
+}
+
+// admission is what became of a submitted task.
+type admission uint8
+
+const (
+	started   admission = iota // the submitter runs it now
+	queued                     // a free slot will run it
+	leftAlone                  // the lane is full: the clock will offer it
+	duplicate                  // this process has the same delivery in hand
+)
+
+// submit asks for a slot.
+func (x *lanes) submit(t *task) admission {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	l := t.lane
+	now := time.Now()
+	x.noteActive(l.org.id, now)
+	if _, busy := l.busy[t.id]; busy {
+		return duplicate
+	}
+	if _, kept := l.reserved[t.id]; kept {
+		delete(l.reserved, t.id)
+		t.offered = true
+	}
+	x.forget(l, t.id)
+	if (len(l.queue) == 0 || t.offered) && x.mayStart(l, t) {
+		l.busy[t.id] = struct{}{}
+		x.start(l, t)
+		return started
+	}
+	if !t.offered && !l.admits(x.limits) {
+		x.leave(l, t)
+		return leftAlone
+	}
+	l.busy[t.id] = struct{}{}
+	t.queuedAt = now
+	if t.offered {
+		l.queue = append([]*task{t}, l.queue...)
+	} else {
+		l.queue = append(l.queue, t)
+	}
+	l.org.waiting++
+	x.waiting[l] = struct{}{}
+	x.markReady(l)
+	return queued
+}
+
+func (x *lanes) noteActive(org domain.OrganizationID, now time.Time) {
+	if org != x.current {
+		if !x.current.IsZero() {
+			x.switched = now
+		}
+		x.current = org
+	}
+}
+
+// mayStart reports whether lane, host, organization and process have a slot for a task.
+func (x *lanes) mayStart(l *lane, t *task) bool {
+	return l.mayStart(t.offered) && l.host.running < x.limits.Host && x.running < x.limits.Process && l.org.running < x.share()
+}
+
+// share is the most that one organization may hold.
+func (x *lanes) share() int {
+	if !x.switched.IsZero() && time.Since(x.switched) < otherActive {
+		return max(1, x.limits.Process/4)
+	}
+	return max(1, x.limits.Process*3/4)
+}
+
+func (x *lanes) start(l *lane, t *task) {
+	l.running++
+	if !t.offered {
+		l.direct++
+	}
+	l.lastDirect = !t.offered
+	l.lastUsed = time.Now()
+	l.host.running++
+	l.org.running++
+	x.running++
+}
+
+// finish gives a slot back and returns the tasks that can start now. It reports whether the clock may have room.
+func (x *lanes) finish(t *task, r result) (next []*task, room bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	l := t.lane
+	l.running--
+	if !t.offered {
+		l.direct--
+	}
+	l.host.running--
+	l.org.running--
+	x.running--
+	delete(l.busy, t.id)
+	l.adapt(r, x.limits)
+	x.markReady(l)
+	x.unblock(l.host)
+	return x.startReady(), (l.backlog || len(l.left) > 0) && l.room() > 0
+}
+
+// unblock puts lanes that waited for a host alone back among the ready ones.
+func (x *lanes) unblock(h *host) {
+	blocked := h.blocked
+	h.blocked = nil
+	for _, l := range blocked {
+		l.blocked = false
+		x.markReady(l)
+	}
+}
+
+// markReady lets a lane whose first task could start wait for the process alone.
+func (x *lanes) markReady(l *lane) {
+	if l.ready || l.blocked || len(l.queue) == 0 || !l.mayStart(l.queue[0].offered) {
+		return
+	}
+	if l.host.running >= x.limits.Host {
+		l.blocked = true
+		l.host.blocked = append(l.host.blocked, l)
+		return
+	}
+	l.ready = true
+	l.org.ready = append(l.org.ready, l)
+	if !l.org.inRing {
+		l.org.inRing = true
+		x.ring = append(x.ring, l.org)
+	}
+}
+
+// startReady starts waiting tasks while there are slots, organizations and their lanes in turn.
+func (x *lanes) startReady() []*task {
+	var next []*task
+	for x.running < x.limits.Process {
+		org := x.turn()
+		if org == nil {
+			break
+		}
+		l := org.ready[0]
+		org.ready = org.ready[1:]
+		l.ready = false
+		if len(l.queue) > 0 && l.mayStart(l.queue[0].offered) && l.host.running < x.limits.Host {
+			t := x.dequeue(l)
+			x.start(l, t)
+			next = append(next, t)
+		}
+		x.markReady(l)
+		x.putBack(org)
+	}
+	return next
+}
+
+// turn takes the next organization that has a ready lane and is within its share out of the ring.
+func (x *lanes) turn() *tenant {
+	share := x.share()
+	for i, org := range x.ring {
+		if len(org.ready) > 0 && org.running < share {
+			x.ring = append(x.ring[:i:i], x.ring[i+1:]...)
+			org.inRing = false
+			return org
+		}
+	}
+	return nil
+}
+
+func (x *lanes) putBack(org *tenant) {
+	if !org.inRing && len(org.ready) > 0 {
+		org.inRing = true
+		x.ring = append(x.ring, org)
+	}
+}
+
+func (x *lanes) dequeue(l *lane) *task {
+	t := l.queue[0]
+	l.queue[0] = nil
+	l.queue = l.queue[1:]
+	l.org.waiting--
+	if len(l.queue) == 0 {
+		l.queue = nil
+		delete(x.waiting, l)
+	}
+	return t
+}
+
+// leave remembers a delivery for the clock, within bounds.
+func (x *lanes) leave(l *lane, t *task) {
+	l.backlog = true
+	if len(l.left) < maxLeftPerLane && x.left < maxLeft {
+		l.left[t.id] = t.of
+		x.left++
+	}
+}
+
+// forget drops what leave remembered.
+func (x *lanes) forget(l *lane, id domain.DeliveryID) {
+	if _, ok := l.left[id]; ok {
+		delete(l.left, id)
+		x.left--
+	}
+}
+
+// takeExpired removes the tasks that waited too long and leaves them to the clock; drop removes all that wait.
+func (x *lanes) takeExpired(drop bool) []*task {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var expired []*task
+	now := time.Now()
+	for l := range x.waiting {
+		for len(l.queue) > 0 && (drop || now.Sub(l.queue[0].queuedAt) >= x.limits.Wait) {
+			t := x.dequeue(l)
+			delete(l.busy, t.id)
+			x.leave(l, t)
+			expired = append(expired, t)
+		}
+	}
+	return expired
+}
+
+// reserve keeps room for a delivery that the clock is about to offer.
+func (x *lanes) reserve(l *lane, id domain.DeliveryID) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	_, busy := l.busy[id]
+	_, kept := l.reserved[id]
+	if busy || kept || l.room() <= 0 {
+		return false
+	}
+	l.reserved[id] = time.Now()
+	return true
+}
+
+// release gives back room that reserve kept, and forgets that the delivery was left.
+func (x *lanes) release(l *lane, id domain.DeliveryID, forget bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	delete(l.reserved, id)
+	if forget {
+		x.forget(l, id)
+	}
+}
+
+// roomOf returns how many deliveries the clock may offer, and notes whether it has more than that.
+func (x *lanes) roomOf(l *lane) int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return max(0, min(l.room(), x.limits.Process-x.running))
+}
+
+// setBacklog notes whether the clock has more for a lane than there was room for.
+func (x *lanes) setBacklog(l *lane, backlog bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	l.backlog = backlog || len(l.left) > 0
+	x.markReady(l)
+}
+
+// leftIn returns deliveries that were left to the clock by lanes that have room.
+func (x *lanes) leftIn(limit int) []leftDelivery {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.left == 0 {
+		return nil
+	}
+	var found []leftDelivery
+	for _, l := range x.lanes {
+		room := l.room()
+		for id, of := range l.left {
+			if room <= 0 || len(found) >= limit {
+				break
+			}
+			if _, kept := l.reserved[id]; !kept {
+				found = append(found, leftDelivery{l, id, of})
+				room--
+			}
+		}
+	}
+	return found
+}
+
+type leftDelivery struct {
+	lane *lane
+	id   domain.DeliveryID
+	of   domain.DeliveryOf
+}
+
+// sweep drops reservations that nobody came for and lanes that have long been idle.
+func (x *lanes) sweep() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	now := time.Now()
+	for id, l := range x.lanes {
+		for d, at := range l.reserved {
+			if now.Sub(at) >= reservedFor {
+				delete(l.reserved, d)
+			}
+		}
+		if l.idle() && now.Sub(l.lastUsed) >= idleFor {
+			delete(x.lanes, id)
+			x.dropHost(l)
+			if l.org.lanes--; l.org.lanes == 0 && !l.org.inRing {
+				delete(x.tenants, l.org.id)
+			}
+		}
+	}
+}
+
+func (x *lanes) dropHost(l *lane) {
+	if l.host.lanes--; l.host.lanes == 0 {
+		delete(x.hosts, l.host.name)
+	}
+}
+
+func (x *lanes) stats() Stats {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	s := Stats{Running: x.running, Left: x.left}
+	for _, l := range x.lanes {
+		if !l.idle() {
+			s.Lanes++
+		}
+		s.Waiting += len(l.queue)
+	}
+	return s
+}

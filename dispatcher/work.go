@@ -1,0 +1,231 @@
+package dispatcher
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
+)
+
+// work is a handed fact that asks for attempts. It is acknowledged when none of its tasks is in hand.
+type work struct {
+	handed  eventlog.Handed
+	message domain.MessageID
+	// published is the message itself, read when the first task needs it.
+	published func(context.Context) (*domain.MessagePublished, error)
+	pending   sync.WaitGroup
+	// failed says that an outcome could not be recorded, or a delivery not be looked at: hand the fact out again.
+	failed bool
+	mu     sync.Mutex
+}
+
+func (w *work) fail() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failed = true
+}
+
+// target is what a handed fact asks to be attempted.
+type target struct {
+	of            domain.DeliveryOf
+	roundRevision uint64
+	// asks reports whether the delivery, as it stands, is the one that the fact asks to attempt.
+	asks func(domain.Delivery) bool
+	// offered says that the clock asked.
+	offered bool
+}
+
+// handle does the work of one handed fact and gives the verdict on it.
+func (d *Dispatcher) handle(ctx context.Context, h eventlog.Handed) eventlog.Verdict {
+	f, m, err := d.Codec.Decode(h.Stream, h.ID, h.Type, h.Data, h.Metadata)
+	if domain.Skippable(err) {
+		d.refused.Add(1)
+		d.Logger.Warn().Err(err).Str("stream", h.Stream).Stringer("position", h.Position).Msg("fact passed over")
+		return eventlog.Skip
+	}
+	if err != nil {
+		d.Logger.Error().Err(err).Str("stream", h.Stream).Msg("fact cannot be read")
+		return eventlog.Park
+	}
+	if err := d.Fold.WaitFor(ctx, h.Position); err != nil {
+		return eventlog.Retry
+	}
+	w := &work{handed: h}
+	targets, err := d.targets(ctx, w, f, m)
+	if err != nil {
+		d.logFault(ctx, err, h)
+		return eventlog.Retry
+	}
+	for _, t := range targets {
+		if err := d.take(ctx, w, t, len(targets) == 1); err != nil {
+			w.fail()
+			d.logFault(ctx, err, h)
+		}
+	}
+	if err := d.awaitParts(ctx, w, f); err != nil {
+		w.fail()
+		d.logFault(ctx, err, h)
+	}
+	w.pending.Wait()
+	if w.failed {
+		return eventlog.Retry
+	}
+	return eventlog.Ack
+}
+
+func (d *Dispatcher) logFault(ctx context.Context, err error, h eventlog.Handed) {
+	if ctx.Err() == nil {
+		d.Logger.Error().Err(err).Str("stream", h.Stream).Stringer("position", h.Position).Msg("fact handed back")
+	}
+}
+
+// targets lists what a fact asks to be attempted, putting right first what the publisher's matching had wrong.
+func (d *Dispatcher) targets(ctx context.Context, w *work, f domain.Fact, m domain.Meta) ([]target, error) {
+	switch f := f.(type) {
+	case *domain.MessagePublished:
+		id, err := d.messageOf(w)
+		if err != nil {
+			return nil, err
+		}
+		w.published = func(context.Context) (*domain.MessagePublished, error) { return f, nil }
+		if err := d.correct(ctx, id); err != nil {
+			return nil, err
+		}
+		return firstAttempts(id, f.Of(m), f.Targets), nil
+	case *domain.MessageTargets:
+		return d.partTargets(w, f.MessageOf, f.Targets)
+	case *domain.TargetsCorrected:
+		return d.partTargets(w, f.MessageOf, f.Added)
+	case *domain.RetryDue:
+		d.readLater(w, f.Message)
+		asks := func(k domain.Delivery) bool { return k.Round == f.Round && k.Attempts+1 == f.Number }
+		return []target{{f.DeliveryOf, f.RoundRevision, asks, true}}, nil
+	case *domain.RedeliveryRequested:
+		d.readLater(w, f.Message)
+		asks := func(k domain.Delivery) bool { return k.Round == f.Round && k.RoundAttempts == 0 && !handedOut(k) }
+		return []target{{f.DeliveryOf, f.Revision, asks, false}}, nil
+	}
+	return nil, nil
+}
+
+func (d *Dispatcher) messageOf(w *work) (domain.MessageID, error) {
+	id, ok := domain.MessageOfStream(w.handed.Stream)
+	if !ok {
+		return id, fmt.Errorf("the stream %q is not a message's", w.handed.Stream)
+	}
+	w.message = id
+	return id, nil
+}
+
+func (d *Dispatcher) partTargets(w *work, of domain.MessageOf, targets []domain.Target) ([]target, error) {
+	id, err := d.messageOf(w)
+	if err != nil {
+		return nil, err
+	}
+	d.readLater(w, id)
+	return firstAttempts(id, of, targets), nil
+}
+
+// readLater lets the first task that needs the message read it, once for all tasks of the fact.
+func (d *Dispatcher) readLater(w *work, id domain.MessageID) {
+	w.message = id
+	var once sync.Once
+	var f *domain.MessagePublished
+	var err error
+	w.published = func(ctx context.Context) (*domain.MessagePublished, error) {
+		once.Do(func() { f, err = d.Recorder.LoadPublished(ctx, id) })
+		return f, err
+	}
+}
+
+func firstAttempts(id domain.MessageID, of domain.MessageOf, targets []domain.Target) []target {
+	asks := func(k domain.Delivery) bool { return k.Round == 1 && k.Attempts == 0 && !handedOut(k) }
+	list := make([]target, len(targets))
+	for i, t := range targets {
+		list[i] = target{of: domain.DeliveryOf{Message: id, Subscription: t.Subscription, Organization: of.Organization,
+			EventType: of.EventType, PublishedAt: of.PublishedAt}, roundRevision: t.Revision, asks: asks}
+	}
+	return list
+}
+
+// handedOut reports whether RetryDue hands the next attempt out, so that nothing else may.
+func handedOut(k domain.Delivery) bool { return k.Offered == k.Attempts+1 }
+
+// correct records the right targets of a message whose publisher's matching was overtaken.
+func (d *Dispatcher) correct(ctx context.Context, id domain.MessageID) error {
+	right, seen, pending := d.Fold.Correction(id)
+	if !pending {
+		return nil
+	}
+	if err := d.Recorder.CorrectTargets(ctx, id, right, seen); err != nil {
+		return fmt.Errorf("correct the targets of %s: %w", id, err)
+	}
+	return nil
+}
+
+// partsEvery is how often a message with many targets is looked at until all of them are recorded.
+const partsEvery = time.Second
+
+// awaitParts holds a message's fact until all of its targets are recorded, so that a publisher that died between them
+// is not the last to know.
+func (d *Dispatcher) awaitParts(ctx context.Context, w *work, f domain.Fact) error {
+	p, ok := f.(*domain.MessagePublished)
+	if !ok || p.Total <= len(p.Targets) {
+		return nil
+	}
+	right := func(ctx context.Context) ([]domain.Target, error) { return d.Fold.MatchAgain(ctx, w.message) }
+	for {
+		complete, err := d.Recorder.CompleteTargets(ctx, w.message, right)
+		if complete || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(partsEvery):
+		}
+	}
+}
+
+// take looks at a delivery and, if it is the one that is asked for, submits the attempt to its lane.
+// The attempt of a fact's only target runs right here.
+func (d *Dispatcher) take(ctx context.Context, w *work, t target, alone bool) error {
+	known, found, err := d.look(ctx, w, t)
+	if err != nil || !found || !known.Open() || !t.asks(known) {
+		return err
+	}
+	s, ok := d.Fold.Subscription(t.of.Subscription)
+	if !ok || !s.Active() {
+		return nil
+	}
+	lane := d.laneOf(s)
+	task := &task{id: t.of.ID(), of: t.of, known: known, work: w, lane: lane, offered: t.offered}
+	w.pending.Add(1)
+	switch d.lanes.submit(task) {
+	case started:
+		if alone {
+			d.run(task)
+		} else {
+			go d.run(task)
+		}
+	case leftAlone, duplicate:
+		w.pending.Done()
+	}
+	return nil
+}
+
+// look finds out how a delivery stands: in this node's fold, or in its stream where somebody else may have handled the
+// fact before.
+func (d *Dispatcher) look(ctx context.Context, w *work, t target) (domain.Delivery, bool, error) {
+	known, found, err := d.Fold.Delivery(t.of)
+	if err != nil || !found || known.State == domain.Cancelled {
+		return known, found, err
+	}
+	if w.handed.Retries > 0 || w.handed.Replayed || w.handed.Backlog {
+		known, err = d.Recorder.LoadDelivery(ctx, t.of, t.roundRevision)
+	}
+	return known, true, err
+}
