@@ -2,11 +2,11 @@ package domain
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 )
 
 // Fact is something that happened, as recorded in the log. Facts are pointers to the structs of this package.
@@ -49,8 +49,15 @@ type pointerTo[T any] interface {
 }
 
 func plain[T any, P pointerTo[T]]() (string, factKind) {
+	hot := isHot(P(new(T)))
 	return P(nil).FactType(), factKind{decode: func(data []byte) (Fact, error) {
 		f := P(new(T))
+		if hot {
+			if readHot(f, data) {
+				return f, nil
+			}
+			f = P(new(T))
+		}
 		if err := json.Unmarshal(data, f); err != nil {
 			return nil, err
 		}
@@ -123,10 +130,21 @@ type Authenticator interface {
 }
 
 // Codec turns facts into recorded bytes and back. It is safe for concurrent use.
-type Codec struct{ keys Authenticator }
+type Codec struct {
+	keys      Authenticator
+	kinds     map[string]factKind
+	upcasters map[string]Upcaster
+	sealed    sync.Pool // of *sealed
+}
 
 // NewCodec makes a Codec that signs and checks under keys.
-func NewCodec(keys Authenticator) *Codec { return &Codec{keys} }
+func NewCodec(keys Authenticator) *Codec {
+	return newCodec(keys, factKinds, upcasters)
+}
+
+func newCodec(keys Authenticator, kinds map[string]factKind, upcasters map[string]Upcaster) *Codec {
+	return &Codec{keys: keys, kinds: kinds, upcasters: upcasters}
+}
 
 // Encoded is a fact ready to be appended.
 type Encoded struct {
@@ -134,28 +152,18 @@ type Encoded struct {
 	Data, Metadata []byte
 }
 
-// macMember is what follows the other metadata of an authenticated fact, around the MAC in unpadded base64.
-const (
-	macOpen  = `,"mac":"`
-	macClose = `"}`
-)
-
 // Encode writes a fact for the given stream under the given event id, with a MAC if its type demands one.
 func (c *Codec) Encode(stream string, id [16]byte, f Fact, m Meta) (Encoded, error) {
-	data, err := encodeFact(f)
-	if err != nil {
-		return Encoded{}, fmt.Errorf("encode %s: %w", f.FactType(), err)
+	e := Encoded{Type: f.FactType()}
+	var err error
+	if e.Data, err = encodeFact(f); err != nil {
+		return Encoded{}, fmt.Errorf("encode %s: %w", e.Type, err)
 	}
-	meta, err := encodeMeta(m)
-	if err != nil {
+	if e.Metadata, err = encodeMeta(make([]byte, 0, metaSize), m); err != nil {
 		return Encoded{}, err
 	}
-	e := Encoded{Type: f.FactType(), Data: data, Metadata: meta}
-	if factKinds[e.Type].authenticated {
-		mac := c.keys.MAC([]byte(stream), id[:], []byte(e.Type), data, meta)
-		e.Metadata = append(meta[:len(meta)-1], macOpen...)
-		e.Metadata = base64.RawStdEncoding.AppendEncode(e.Metadata, mac)
-		e.Metadata = append(e.Metadata, macClose...)
+	if c.kinds[e.Type].authenticated {
+		e.Metadata = c.seal(stream, id, e)
 	}
 	return e, nil
 }
@@ -166,11 +174,11 @@ func (c *Codec) Decode(stream string, id [16]byte, typ string, data, metadata []
 	if !strings.HasPrefix(typ, TypePrefix) {
 		return nil, Meta{}, ErrForeign
 	}
-	current, converted, err := upcast(typ, data)
+	current, converted, err := c.upcast(typ, data)
 	if err != nil {
 		return nil, Meta{}, err
 	}
-	k, ok := factKinds[current]
+	k, ok := c.kinds[current]
 	if !ok {
 		return nil, Meta{}, fmt.Errorf("%w: %.100q", ErrUnknownFact, typ)
 	}
@@ -189,9 +197,9 @@ func (c *Codec) Decode(stream string, id [16]byte, typ string, data, metadata []
 }
 
 // upcast follows the chain of upcasters from a recorded type to the present one.
-func upcast(typ string, data []byte) (string, []byte, error) {
+func (c *Codec) upcast(typ string, data []byte) (string, []byte, error) {
 	for {
-		up, old := upcasters[typ]
+		up, old := c.upcasters[typ]
 		if !old {
 			return typ, data, nil
 		}
@@ -203,32 +211,20 @@ func upcast(typ string, data []byte) (string, []byte, error) {
 	}
 }
 
-// authentic checks the MAC at the end of the metadata over the bytes as they were when it was made.
-func (c *Codec) authentic(stream string, id [16]byte, typ string, data, metadata []byte) bool {
-	at := bytes.LastIndex(metadata, []byte(macOpen))
-	if at < 0 || !bytes.HasSuffix(metadata, []byte(macClose)) {
-		return false
-	}
-	text := metadata[at+len(macOpen) : len(metadata)-len(macClose)]
-	if len(text) > 128 {
-		return false
-	}
-	var buf [96]byte
-	n, err := base64.RawStdEncoding.Decode(buf[:], text)
-	if err != nil {
-		return false
-	}
-	var local [256]byte
-	meta := append(append(local[:0], metadata[:at]...), '}')
-	return c.keys.VerifyMAC(buf[:n], []byte(stream), id[:], []byte(typ), data, meta) == nil
-}
-
 // encodeFact writes a fact's data without escaping <, > and &.
 func encodeFact(f Fact) ([]byte, error) {
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
+	if data, ok := writeHot(make([]byte, 0, hotSize(f)), f); ok {
+		return data, nil
+	}
+	return appendJSON(nil, f)
+}
+
+// appendJSON appends what encoding/json writes, without escaping <, > and &.
+func appendJSON(dst []byte, v any) ([]byte, error) {
+	b := bytes.NewBuffer(dst)
+	enc := json.NewEncoder(b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(f); err != nil {
+	if err := enc.Encode(v); err != nil {
 		return nil, err
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil

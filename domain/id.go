@@ -3,7 +3,6 @@ package domain
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
 	"fmt"
 	"time"
 )
@@ -89,7 +88,7 @@ func (id ID[K]) MarshalText() ([]byte, error) { return id.AppendText(make([]byte
 
 // UnmarshalText reads what MarshalText writes.
 func (id *ID[K]) UnmarshalText(b []byte) error {
-	parsed, err := parseID[K](string(b))
+	parsed, err := parseID[K](b)
 	if err != nil {
 		return err
 	}
@@ -97,31 +96,62 @@ func (id *ID[K]) UnmarshalText(b []byte) error {
 	return nil
 }
 
+const hexDigits = "0123456789abcdef"
+
+// uuidPlaces are the places of the 16 bytes' digits in the 8-4-4-4-12 form.
+var uuidPlaces = [16]uint8{0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34}
+
 func putUUID(b []byte, id [16]byte) {
-	hex.Encode(b[:8], id[:4])
-	hex.Encode(b[9:13], id[4:6])
-	hex.Encode(b[14:18], id[6:8])
-	hex.Encode(b[19:23], id[8:10])
-	hex.Encode(b[24:36], id[10:])
+	_ = b[35]
+	for i, at := range uuidPlaces {
+		b[at], b[at+1] = hexDigits[id[i]>>4], hexDigits[id[i]&15]
+	}
 	b[8], b[13], b[18], b[23] = '-', '-', '-', '-'
 }
 
-func parseID[K kind](s string) (ID[K], error) {
-	var id ID[K]
+// readUUID reads what putUUID puts, and nothing else.
+func readUUID[T string | []byte](s T) (id [16]byte, ok bool) {
+	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
+		return id, false
+	}
+	bad := byte(0)
+	for i, at := range uuidPlaces {
+		high, low := nibbles[s[at]], nibbles[s[at+1]]
+		bad |= high | low
+		id[i] = high<<4 | low&15
+	}
+	return id, bad&notHex == 0
+}
+
+// notHex marks in nibbles what is no lower-case hexadecimal digit.
+const notHex = 0x80
+
+var nibbles = func() (values [256]byte) {
+	for c := range values {
+		values[c] = notHex
+	}
+	for value, c := range []byte(hexDigits) {
+		values[c] = byte(value)
+	}
+	return values
+}()
+
+// readID reads what String returns, and nothing else.
+func readID[K kind, T string | []byte](s T) (ID[K], bool) {
 	var k K
 	p := k.prefix()
-	if len(s) != len(p)+36 || s[:len(p)] != p {
-		return ID[K]{}, fmt.Errorf("not an id beginning with %s", p)
+	if len(s) < len(p) || string(s[:len(p)]) != p {
+		return ID[K]{}, false
 	}
-	u := s[len(p):]
-	var packed [32]byte
-	copy(packed[:8], u[:8])
-	copy(packed[8:12], u[9:13])
-	copy(packed[12:16], u[14:18])
-	copy(packed[16:20], u[19:23])
-	copy(packed[20:], u[24:])
-	if _, err := hex.Decode(id[:], packed[:]); err != nil || id.String() != s {
-		return ID[K]{}, fmt.Errorf("not an id beginning with %s", p)
+	id, ok := readUUID(s[len(p):])
+	return ID[K](id), ok
+}
+
+func parseID[K kind, T string | []byte](s T) (ID[K], error) {
+	id, ok := readID[K](s)
+	if !ok {
+		var k K
+		return ID[K]{}, fmt.Errorf("not an id beginning with %s", k.prefix())
 	}
 	return id, nil
 }

@@ -89,19 +89,31 @@ func (t Target) AppendText(b []byte) ([]byte, error) {
 	return strconv.AppendUint(b, t.Revision, 10), nil
 }
 
-// UnmarshalText reads what MarshalText writes.
+// UnmarshalText reads what MarshalText writes; every other spelling is refused.
 func (t *Target) UnmarshalText(b []byte) error {
-	id, revision, ok := strings.Cut(string(b), "@")
-	parsed, err := ParseSubscriptionID(id)
-	if !ok || err != nil {
+	read, ok := readTarget(b)
+	if !ok {
 		return fmt.Errorf("not a target: %.60q", b)
 	}
-	n, err := strconv.ParseUint(revision, 10, 64)
-	if err != nil {
-		return fmt.Errorf("not a target: %.60q", b)
-	}
-	*t = Target{parsed, n}
+	*t = read
 	return nil
+}
+
+func readTarget(b []byte) (t Target, ok bool) {
+	id, revision, _ := bytes.Cut(b, []byte{'@'})
+	if t.Subscription, ok = readID[subscriptionKind](id); !ok {
+		return Target{}, false
+	}
+	if n, digits := readDigits(revision); digits == len(revision) && digits > 0 {
+		t.Revision = n
+		return t, true
+	}
+	n, err := strconv.ParseUint(string(revision), 10, 64)
+	if err != nil || revision[0] == '0' {
+		return Target{}, false
+	}
+	t.Revision = n
+	return t, true
 }
 
 // WithheldWhy says why a subscription that asks for a type gets nothing.

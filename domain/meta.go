@@ -18,40 +18,29 @@ type Meta struct {
 	Causation string `json:"causation,omitempty"`
 }
 
-// timeLayout is the form of every time in a fact: 27 characters, microseconds, UTC.
-const timeLayout = "2006-01-02T15:04:05.000000Z"
-
 // Time rounds t to what a fact can hold: microseconds in UTC.
 func Time(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// encodeMeta writes the metadata without its MAC.
-func encodeMeta(m Meta) ([]byte, error) {
-	b := make([]byte, 0, 256)
-	b = append(b, `{"at":"`...)
-	b = m.At.UTC().AppendFormat(b, timeLayout)
-	b = append(b, '"')
-	for _, member := range [...]struct{ name, value string }{
-		{"actor", m.Actor}, {"correlation", m.Correlation}, {"causation", m.Causation},
-	} {
-		if member.value == "" {
-			continue
-		}
-		text, err := json.Marshal(member.value)
-		if err != nil {
-			return nil, fmt.Errorf("encode metadata: %w", err)
-		}
-		b = append(b, `,"`...)
-		b = append(b, member.name...)
-		b = append(b, `":`...)
-		b = append(b, text...)
+// encodeMeta appends the metadata without its MAC.
+func encodeMeta(b []byte, m Meta) ([]byte, error) {
+	m.At = Time(m.At)
+	if text, ok := writeHotMeta(b, m); ok {
+		return text, nil
 	}
-	return append(b, '}'), nil
+	b, err := appendJSON(b, m)
+	if err != nil {
+		return nil, fmt.Errorf("encode metadata: %w", err)
+	}
+	return b, nil
 }
 
 func decodeMeta(b []byte) (Meta, error) {
-	var m Meta
-	if err := json.Unmarshal(b, &m); err != nil {
-		return Meta{}, fmt.Errorf("decode metadata: %w", err)
+	m, ok := readHotMeta(b)
+	if !ok {
+		m = Meta{}
+		if err := json.Unmarshal(b, &m); err != nil {
+			return Meta{}, fmt.Errorf("decode metadata: %w", err)
+		}
 	}
 	m.At = Time(m.At)
 	return m, nil
