@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -280,5 +281,35 @@ func TestCancelledAttemptLeavesNoPoisonedConnection(t *testing.T) {
 			t.Fatalf("reason = %q (%s)", result.Reason, result.Detail)
 		}
 		wantReason(t, post(t, c, devURL), "")
+	}
+}
+
+// partedConn takes some of a request and breaks, with an answer already waiting.
+type partedConn struct {
+	net.Conn
+	answer io.Reader
+}
+
+func (c *partedConn) Write(p []byte) (int, error)     { return len(p) / 2, syscall.EPIPE }
+func (c *partedConn) Read(p []byte) (int, error)      { return c.answer.Read(p) }
+func (c *partedConn) SetDeadline(time.Time) error     { return nil }
+func (c *partedConn) SetReadDeadline(time.Time) error { return nil }
+
+func TestAnswerToHalfARequestCounts(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string]string{
+		"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n": "http_413",
+		"": "http_error:reset",
+	} {
+		near, far := net.Pipe()
+		far.Close()
+		c := newClient(t, Config{AllowInsecure: loopbackNets, Dial: func(context.Context, string, string) (net.Conn, error) {
+			return &partedConn{near, strings.NewReader(answer)}, nil
+		}})
+		result := post(t, c, devURL)
+		wantReason(t, result, want)
+		if !result.Sent || c.idle.count != 0 {
+			t.Errorf("Sent = %v, %d connections kept; want a request sent in part and its connection closed", result.Sent, c.idle.count)
+		}
 	}
 }
