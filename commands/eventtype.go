@@ -68,8 +68,9 @@ func (c *Commands) catalogue(ctx context.Context, o domain.Organization) (*catal
 }
 
 // publishable reports whether messages of the type are accepted. Retired types still are.
+// The test's type is not for publishing.
 func (k *catalogue) publishable(name string) bool {
-	return k.own(name).Exists() || k.inProfile(name)
+	return name != webhook.TestType && k.own(name).Exists() || k.inProfile(name)
 }
 
 // subscribable reports whether a subscription may name the type: retired ones may not, reserved ones may.
@@ -77,7 +78,7 @@ func (k *catalogue) subscribable(name string) bool {
 	if own := k.own(name); own.Exists() {
 		return !own.Retired()
 	}
-	return k.inProfile(name) || k.profile.Reserved(name)
+	return name == webhook.TestType || k.inProfile(name) || k.profile.Reserved(name)
 }
 
 // own returns the organization's own type of that name, from the directory or else from its stream.

@@ -135,7 +135,7 @@ func (c *Commands) publishTest(ctx context.Context, by By, s domain.Subscription
 		return domain.MessageID{}, eventlog.Position{}, err
 	}
 	m := by.meta(c.Now())
-	f := &domain.MessagePublished{Organization: o.ID, EventType: domain.TestType, OccurredAt: m.At, Only: true, Total: 1,
+	f := &domain.MessagePublished{Organization: o.ID, EventType: webhook.TestType, OccurredAt: m.At, Only: true, Total: 1,
 		Targets: []domain.Target{{Subscription: s.ID, Revision: s.Revision}}}
 	published, err := c.publish(ctx, newID[domain.MessageID](c, m), f, profile.TestData(), m)
 	return published.Message, published.Position, err

@@ -68,9 +68,6 @@ func (e EventType) Apply(f Fact, m Meta) EventType {
 // OperationalPrefix begins the types that Hooklog itself speaks of; nobody can define or publish them.
 const OperationalPrefix = "hooklog."
 
-// TestType is what a subscription's test sends, in every profile (CONTRACT §1).
-const TestType = "vc.test.ping"
-
 // DecideDefine adds a type that is not in the catalogue yet, or brings a retired one back.
 func (e EventType) DecideDefine(org Organization, name string, s EventTypeSettings) (Fact, error) {
 	if err := org.mustBeOpen(); err != nil {
@@ -82,7 +79,7 @@ func (e EventType) DecideDefine(org Organization, name string, s EventTypeSettin
 	bad := s.check()
 	if err := webhook.CheckTypeName(name); err != nil {
 		bad = append(bad, FieldError{"name", err.Error()})
-	} else if strings.HasPrefix(name, OperationalPrefix) || name == TestType {
+	} else if strings.HasPrefix(name, OperationalPrefix) || name == webhook.TestType {
 		bad = append(bad, FieldError{"name", "is a name that Hooklog keeps for itself"})
 	}
 	if err := RefuseFields(bad...); err != nil {

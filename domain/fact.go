@@ -123,7 +123,7 @@ func FactTypes() []string {
 
 // Authenticator makes and checks the MACs of facts; sealing.Keyset is one.
 type Authenticator interface {
-	// MAC returns 32 bytes over the parts, each delimited.
+	// MAC returns a tag over the parts, each delimited.
 	MAC(parts ...[]byte) []byte
 	// VerifyMAC fails, in constant time, unless MAC over the parts gave mac under a live key.
 	VerifyMAC(mac []byte, parts ...[]byte) error

@@ -9,12 +9,14 @@ import (
 const (
 	maxTypeName = 128
 	// ownPrefix begins the types that this service publishes itself; "*" does not match them.
-	ownPrefix = "hooklog."
-	// ownTestType is the test message's type where the contract has none of its own.
-	ownTestType = "hooklog.test.ping"
-	allTypes    = "*"
-	anyFurther  = ".*"
+	ownPrefix  = "hooklog."
+	allTypes   = "*"
+	anyFurther = ".*"
 )
+
+// TestType is the event type of the message that a subscription's test sends, in every profile. It belongs to the
+// service: nobody defines or publishes it.
+const TestType = "vc.test.ping"
 
 // EventType is an entry of a catalogue.
 type EventType struct {

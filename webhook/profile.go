@@ -17,7 +17,6 @@ type Profile struct {
 	secret    secretRule
 	catalogue []EventType
 	reserved  []string
-	testType  string
 	testData  string
 }
 
@@ -93,16 +92,7 @@ func (p *Profile) Reserved(name string) bool {
 	return slices.ContainsFunc(p.reserved, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }
 
-// TestType is the event type of the message that a subscription's test sends.
-func (p *Profile) TestType() string { return p.testType }
-
-// TestTypeName tells whether name is the test type of some profile. Such a type belongs to the service: a subscription
-// may list it where the catalogue has it, and nobody defines or publishes it.
-func TestTypeName(name string) bool {
-	return slices.ContainsFunc(profiles, func(p *Profile) bool { return p.testType == name })
-}
-
-// TestData returns the canonical data of that message.
+// TestData returns the canonical data of a message of TestType.
 func (p *Profile) TestData() []byte { return []byte(p.testData) }
 
 // OwnsHeader tells whether the profile sets the header called name (in any case), so that a subscription may not.

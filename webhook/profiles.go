@@ -36,7 +36,6 @@ var vantageClaw = &Profile{
 	secret:    secretRule{made: urlSafeSecret, supplied: suppliedText},
 	catalogue: vantageClawCatalogue,
 	reserved:  []string{"vc.lead.", "vc.intake.", "vc.record.", "vc.skill.", "vc.agent."},
-	testType:  "vc.test.ping",
 	testData:  testMessage,
 }
 
@@ -59,7 +58,6 @@ var clawBook = &Profile{
 	},
 	secret:    secretRule{made: urlSafeSecret, supplied: suppliedText, clientSupplied: true},
 	catalogue: clawBookCatalogue,
-	testType:  ownTestType,
 	testData:  testMessage,
 }
 
@@ -86,7 +84,6 @@ var vantageKit = &Profile{
 	},
 	secret:    secretRule{made: urlSafeSecret, supplied: suppliedText},
 	catalogue: vantageKitCatalogue,
-	testType:  ownTestType,
 	testData:  testMessage,
 }
 
@@ -109,7 +106,6 @@ var vntana = &Profile{
 	},
 	secret:    secretRule{made: urlSafeSecret, supplied: suppliedText, readable: true},
 	catalogue: vntanaCatalogue,
-	testType:  ownTestType,
 	testData:  testMessage,
 }
 
@@ -141,6 +137,5 @@ var standard = &Profile{
 		notices: Notices{Disabled: true}, // D
 	},
 	secret:   secretRule{made: paddedSecret, supplied: suppliedKey},
-	testType: ownTestType,
 	testData: testMessage,
 }
