@@ -70,7 +70,7 @@ func (c *Commands) catalogue(ctx context.Context, o domain.Organization) (*catal
 // publishable reports whether messages of the type are accepted. Retired types still are.
 // The test's type is not for publishing.
 func (k *catalogue) publishable(name string) bool {
-	return name != webhook.TestType && k.own(name).Exists() || k.inProfile(name)
+	return name != webhook.TestType && (k.own(name).Exists() || k.inProfile(name))
 }
 
 // subscribable reports whether a subscription may name the type: retired ones may not, reserved ones may.
