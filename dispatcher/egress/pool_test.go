@@ -271,6 +271,35 @@ func TestFreshConnectionIsTriedOnlyIfNothingWentOut(t *testing.T) {
 	}
 }
 
+// cancellingConn ends the caller's context while the answer is being read.
+type cancellingConn struct {
+	net.Conn
+	cancel func()
+}
+
+func (c *cancellingConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.cancel()
+	return n, err
+}
+
+// The interrupt of a context that ended at the last moment may still be on its way to the connection.
+func TestConnectionOfACancelledAttemptIsNotKept(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	serve := &memory{serve: answering(okAnswer)}
+	c := newClient(t, Config{AllowInsecure: loopbackNets, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		near, err := serve.dial(ctx, network, addr)
+		return &cancellingConn{near, cancel}, err
+	}})
+	wantReason(t, c.Post(ctx, Request{URL: devURL}), "")
+	if c.idle.oldest != nil {
+		t.Error("the connection was kept")
+	}
+	serve.wg.Wait()
+}
+
 func TestCancelledAttemptLeavesNoPoisonedConnection(t *testing.T) {
 	t.Parallel()
 	c, _ := inMemory(t, answering(okAnswer))

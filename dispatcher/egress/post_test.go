@@ -155,6 +155,9 @@ func TestFailureBodyIsKept(t *testing.T) {
 				if result := post(t, c, devURL); string(result.Body) != test.want {
 					t.Errorf("body = %d bytes %.40q, want %d bytes %.40q", len(result.Body), result.Body, len(test.want), test.want)
 				}
+				if kept := c.idle.oldest != nil; kept != test.reusable {
+					t.Errorf("connection kept = %v, want %v", kept, test.reusable)
+				}
 			}
 			if want := map[bool]int32{true: 1, false: 2}[test.reusable]; m.conns.Load() != want {
 				t.Errorf("%d connections for two requests, want %d", m.conns.Load(), want)
