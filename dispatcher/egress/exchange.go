@@ -90,8 +90,8 @@ func (x *exchange) finish(ctx context.Context, c *conn, answer *http.Response) b
 		}
 	}
 	if !c.ready(answer) {
-		if end := time.Now().Add(wait); end.Before(x.deadline) && c.SetReadDeadline(end) != nil {
-			return false
+		if end := time.Now().Add(wait); end.Before(x.deadline) {
+			_ = c.SetReadDeadline(end) // fails where the receiver is gone: what it left is read without waiting
 		}
 		if ctx.Err() != nil { // checked after the deadline was moved, which may have undone the interrupt
 			return false
