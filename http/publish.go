@@ -1,0 +1,159 @@
+package http
+
+import (
+	"net/http"
+	"strconv"
+
+	"github.com/hooklog/hooklog/commands"
+	"github.com/hooklog/hooklog/domain"
+)
+
+// Limits of publishing (CONTRACT §6).
+const (
+	// maxMessage is the most bytes of one message with its envelope: its data may have domain.MaxData of them.
+	maxMessage = domain.MaxData + maxBody
+	// maxBatch is the most bytes of an array, maxItems the most messages in it.
+	maxBatch = 8 << 20
+	maxItems = 1000
+)
+
+// publish accepts one message, an array of them, or a stream of lines with one each.
+func (x *exchange) publish() error {
+	o, err := x.organization()
+	if err != nil {
+		return err
+	}
+	mediaType, ok := x.mediaType()
+	switch {
+	case ok && mediaType == "application/x-ndjson":
+		return x.publishLines(o.ID)
+	case !ok || mediaType != "application/json":
+		return domain.Refuse(codeMediaType, "the body must be application/json or application/x-ndjson")
+	}
+	body, err := x.readMessages()
+	if err != nil {
+		return err
+	}
+	if at := skipSpace(body, 0); at < len(body) && body[at] == '[' {
+		return x.publishArray(o.ID, body)
+	}
+	return x.publishSingle(o.ID, body)
+}
+
+// readMessages reads a body that is a message or an array of them; only the first byte tells which limit it has.
+func (x *exchange) readMessages() ([]byte, error) {
+	body, err := x.readBody(maxBatch)
+	if err == nil && len(body) > maxMessage {
+		if at := skipSpace(body, 0); at == len(body) || body[at] != '[' {
+			err = tooLarge(maxMessage)
+		}
+	}
+	return body, err
+}
+
+func (x *exchange) publishSingle(org domain.OrganizationID, body []byte) error {
+	p, err := readPublication(org, body)
+	if err != nil {
+		return err
+	}
+	published, err := x.accept(p)
+	if err != nil {
+		return err
+	}
+	x.wrote(published.Position)
+	b := append(make([]byte, 0, 128), '{')
+	x.send("application/json", http.StatusAccepted, append(appendPublished(b, published), '}', '\n'))
+	return nil
+}
+
+// accept publishes one message, unless there is no room for it.
+func (x *exchange) accept(p domain.Publication) (commands.Published, error) {
+	if x.Pressure != nil {
+		if reason, after, refuse := x.Pressure.Refuse(); refuse {
+			return commands.Published{}, refuseUntil(domain.Unavailable, after, "%s", reason)
+		}
+	}
+	published, err := x.Commands.Publish(x.context(), x.by(), p)
+	x.metrics.published(err)
+	return published, err
+}
+
+// appendPublished appends the members that tell of an accepted message.
+func appendPublished(b []byte, p commands.Published) []byte {
+	b = append(b, `"event_id":"`...)
+	b, _ = p.Message.AppendText(b) // never fails
+	b = append(b, `","position":"`...)
+	b = append(b, p.Position.String()...)
+	b = append(b, `","deliveries":`...)
+	return strconv.AppendInt(b, int64(p.Deliveries), 10)
+}
+
+// readPublication reads one message. Its data stays as it came, to be judged by who publishes it.
+func readPublication(org domain.OrganizationID, body []byte) (domain.Publication, error) {
+	p := domain.Publication{Organization: org}
+	var bad []domain.FieldError
+	var typeGiven bool
+	var seen [5]bool
+	walk := members{in: body}
+	for walk.next() {
+		var index int
+		var read reader
+		switch string(walk.name) {
+		case "type":
+			index, read, typeGiven = 0, text(&p.EventType), true
+		case "data":
+			index, p.Data = 1, walk.value
+		case "id":
+			index, read = 2, ownID(&p.OwnID)
+		case "client":
+			index, read = 3, text(&p.Client)
+		case "occurred_at":
+			index, read = 4, instant(&p.OccurredAt)
+		default:
+			bad = append(bad, unknownPublished(walk.name))
+			continue
+		}
+		if seen[index] {
+			return p, badBody("is not acceptable JSON: it has two members " + string(walk.name))
+		}
+		seen[index] = true
+		if read != nil {
+			bad = append(bad, read(string(walk.name), walk.value)...)
+		}
+	}
+	if walk.err != nil {
+		return p, badBody("is not a JSON object")
+	}
+	if !typeGiven {
+		bad = append(bad, domain.FieldError{Field: "type", Message: "is required"})
+	}
+	switch {
+	case p.Data == nil:
+		bad = append(bad, domain.FieldError{Field: "data", Message: "is required"})
+	case p.Data[0] != '{':
+		bad = append(bad, domain.FieldError{Field: "data", Message: "must be an object"})
+	}
+	return p, domain.RefuseFields(bad...)
+}
+
+// ownID reads a publisher's own id, which must be something if it is given.
+func ownID(to *string) reader {
+	return func(field string, value []byte) []domain.FieldError {
+		if bad := text(to)(field, value); bad != nil {
+			return bad
+		}
+		if *to == "" {
+			return wrong(field, "must have 1 to 128 characters")
+		}
+		return nil
+	}
+}
+
+// unknownPublished names a member that a message does not have.
+func unknownPublished(name []byte) domain.FieldError {
+	shown, ok := readText(append(append([]byte{'"'}, name...), '"'))
+	if !ok {
+		shown = "?"
+	}
+	return unknownMember(shown)
+}

@@ -1,0 +1,117 @@
+package http
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/gorilla/mux"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/hooklog/hooklog/domain"
+)
+
+// Who may use a route: a key needs one of the scopes. Operators have all of them.
+var (
+	anyKey      = []domain.Scope{domain.ScopeIdentity}
+	partners    = []domain.Scope{domain.ScopeWebhooks}
+	platforms   = []domain.Scope{domain.ScopePublish}
+	auditors    = []domain.Scope{domain.ScopeAudit}
+	observers   = []domain.Scope{domain.ScopePublish, domain.ScopeAudit}
+	operators   = []domain.Scope{domain.ScopeOperator}
+	cataloguers = []domain.Scope{domain.ScopeOperator, domain.ScopePublish, domain.ScopeAudit}
+)
+
+// route is one row of the contract's tables.
+type route struct {
+	method, path string
+	// scopes are those of which a key needs one; a route without any needs no key.
+	scopes []domain.Scope
+	handle func(*exchange) error
+
+	counters [6]prometheus.Counter
+	seconds  prometheus.Observer
+}
+
+// operatorOnly reports whether only operators may use the route. Such routes answer while the node is behind, too.
+func (rt *route) operatorOnly() bool {
+	return len(rt.scopes) == 1 && rt.scopes[0] == domain.ScopeOperator
+}
+
+// table is every route of the public listener. The first that fits is taken, so the busiest comes first.
+func table() []*route {
+	const (
+		partner = "/api/v1/partner"
+		orgs    = "/api/v1/organizations"
+		org     = orgs + "/{organization}"
+	)
+	return []*route{
+		{method: "POST", path: org + "/events", scopes: platforms, handle: (*exchange).publish},
+		{method: "GET", path: org + "/events/{event}", scopes: observers, handle: (*exchange).explainMessage},
+
+		{method: "GET", path: partner + "/me", scopes: anyKey, handle: (*exchange).identity},
+		{method: "POST", path: partner + "/webhooks", scopes: partners, handle: (*exchange).createSubscription},
+		{method: "GET", path: partner + "/webhooks", scopes: partners, handle: (*exchange).listSubscriptions},
+		{method: "DELETE", path: partner + "/webhooks/{webhook}", scopes: partners, handle: (*exchange).deleteSubscription},
+		{method: "POST", path: partner + "/webhooks/{webhook}/test", scopes: partners, handle: (*exchange).testSubscription},
+		{method: "GET", path: partner + "/webhooks/{webhook}/failures", scopes: partners, handle: (*exchange).listFailures},
+
+		{method: "GET", path: "/api/v1/deliveries/{delivery}", scopes: auditors, handle: (*exchange).showDelivery},
+
+		{method: "POST", path: orgs, scopes: operators, handle: (*exchange).registerOrganization},
+		{method: "GET", path: orgs, scopes: operators, handle: (*exchange).listOrganizations},
+		{method: "GET", path: org, scopes: operators, handle: (*exchange).showOrganization},
+		{method: "PATCH", path: org, scopes: operators, handle: (*exchange).changeOrganization},
+		{method: "DELETE", path: org, scopes: operators, handle: (*exchange).closeOrganization},
+
+		{method: "POST", path: org + "/keys", scopes: operators, handle: (*exchange).issueKey},
+		{method: "GET", path: org + "/keys", scopes: operators, handle: (*exchange).listKeys},
+		{method: "POST", path: org + "/keys/{key}/rotate", scopes: operators, handle: (*exchange).rotateKey},
+		{method: "DELETE", path: org + "/keys/{key}", scopes: operators, handle: (*exchange).revokeKey},
+		{method: "POST", path: "/api/v1/keys", scopes: operators, handle: (*exchange).issueKey},
+		{method: "GET", path: "/api/v1/keys", scopes: operators, handle: (*exchange).listKeys},
+		{method: "POST", path: "/api/v1/keys/{key}/rotate", scopes: operators, handle: (*exchange).rotateKey},
+		{method: "DELETE", path: "/api/v1/keys/{key}", scopes: operators, handle: (*exchange).revokeKey},
+
+		{method: "POST", path: org + "/event-types", scopes: operators, handle: (*exchange).defineEventType},
+		{method: "GET", path: org + "/event-types", scopes: cataloguers, handle: (*exchange).listEventTypes},
+		{method: "GET", path: org + "/event-types/{name}", scopes: cataloguers, handle: (*exchange).showEventType},
+		{method: "PATCH", path: org + "/event-types/{name}", scopes: operators, handle: (*exchange).describeEventType},
+		{method: "DELETE", path: org + "/event-types/{name}", scopes: operators, handle: (*exchange).retireEventType},
+	}
+}
+
+// routed makes the router. What fits no route is answered like everything else, without asking for a key.
+func (a *API) routed() *mux.Router {
+	router := mux.NewRouter().SkipClean(true)
+	for _, rt := range table() {
+		methods := []string{rt.method}
+		if rt.method == http.MethodGet {
+			methods = append(methods, http.MethodHead)
+		}
+		router.Handle(rt.path, a.serving(rt)).Methods(methods...)
+	}
+	router.NotFoundHandler = a.serving(&route{path: "none", handle: func(*exchange) error {
+		return domain.Refuse(domain.NotFound, "there is nothing at this path")
+	}})
+	router.MethodNotAllowedHandler = a.serving(&route{path: "none", handle: func(x *exchange) error {
+		allowed := allowedMethods(router, x.r)
+		x.w.Header().Set("Allow", strings.Join(allowed, ", "))
+		return domain.Refuse(codeMethod, "this path takes %s", strings.Join(allowed, ", "))
+	}})
+	return router
+}
+
+// allowedMethods tries which methods would fit a path.
+func allowedMethods(router *mux.Router, r *http.Request) []string {
+	var allowed []string
+	for _, method := range []string{"DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"} {
+		other := r.Clone(r.Context())
+		other.Method = method
+		var match mux.RouteMatch
+		if router.Match(other, &match) && match.MatchErr == nil && match.Route != nil {
+			allowed = append(allowed, method)
+		}
+	}
+	return slices.Clip(allowed)
+}
