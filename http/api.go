@@ -41,6 +41,8 @@ type Config struct {
 	Readiness Readiness
 	// Pressure is asked before every message; nil never refuses.
 	Pressure Pressure
+	// Stopping tells that the node takes its leave, so that /readyz says so; nil never does.
+	Stopping func() bool
 	// Unavailable tells which faults are the log's and may pass: they are answered 503 instead of 500.
 	Unavailable func(error) bool
 	// Registry gets the counters and is what /metrics shows; nil makes one.

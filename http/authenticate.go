@@ -57,13 +57,13 @@ func bearer(values []string) string {
 }
 
 // keyOf returns the key that a token names; the zero Key if there is none. A key that this node has not folded is looked
-// for in its stream, at a bounded rate; so is every key of a node that is behind.
+// for in its stream, at a bounded rate; so are operators' keys on a node that is behind, whose routes go on answering.
 func (x *exchange) keyOf(token string) (domain.Key, error) {
 	id, _, ok := commands.ParseToken(token)
 	if !ok {
 		return domain.Key{}, nil
 	}
-	if key, ok := x.Fold.Key(id); ok && x.Readiness.Lag() <= maxBehind {
+	if key, ok := x.Fold.Key(id); ok && !(x.route.operatorOnly() && x.behind()) {
 		return key, nil
 	}
 	if wait := x.throttle.lookUp(x.r.RemoteAddr); wait > 0 {
@@ -71,6 +71,9 @@ func (x *exchange) keyOf(token string) (domain.Key, error) {
 	}
 	return x.Commands.LoadKey(x.context(), id)
 }
+
+// behind reports whether this node's fold is too old to be trusted.
+func (x *exchange) behind() bool { return x.Readiness.Lag() > maxBehind }
 
 // organizationOf finds the organization of a key; the zero Organization if there is none.
 func (x *exchange) organizationOf(id domain.OrganizationID) (domain.Organization, error) {

@@ -79,7 +79,7 @@ func (x *exchange) admit() error {
 	if err := x.spend(); err != nil {
 		return err
 	}
-	if !x.route.operatorOnly() && x.Readiness.Lag() > maxBehind {
+	if !x.route.operatorOnly() && x.behind() {
 		return refuseUntil(domain.Unavailable, 5*time.Second, "this node is behind the log; try again or ask another")
 	}
 	if err := x.authorize(); err != nil {

@@ -14,7 +14,8 @@ type healthBody struct {
 }
 
 // OperatorHandler serves the operator listener, without a key: /healthz is 200 while the process answers, /readyz while
-// the node is not more than 10 s behind the log, /metrics shows the registry.
+// the
+// node is not stopping and at most 10 s behind the log, /metrics shows the registry.
 func (a *API) OperatorHandler() http.Handler {
 	mux := http.NewServeMux()
 	shown := promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{Registry: a.Registry})
@@ -29,7 +30,10 @@ func (a *API) OperatorHandler() http.Handler {
 func (x *exchange) ready() error {
 	lag, live := x.Readiness.Lag(), x.Readiness.Live()
 	seconds := lag.Seconds()
-	if lag > maxBehind {
+	switch {
+	case x.Stopping != nil && x.Stopping():
+		return x.reply(http.StatusServiceUnavailable, healthBody{"stopping", &live, &seconds})
+	case x.behind():
 		return x.reply(http.StatusServiceUnavailable, healthBody{"behind", &live, &seconds})
 	}
 	return x.reply(http.StatusOK, healthBody{"ready", &live, &seconds})

@@ -1,0 +1,4 @@
+package http
+
+// ReadPublication lets tests outside the package read a message as publishing does.
+var ReadPublication = readPublication

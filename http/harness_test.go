@@ -1,0 +1,237 @@
+package http_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/rs/zerolog"
+
+	"github.com/hooklog/hooklog/commands"
+	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/eventlog/embedded"
+	httpd "github.com/hooklog/hooklog/http"
+	"github.com/hooklog/hooklog/sealing"
+)
+
+// house is a whole service but for its dispatcher: a log in memory, the write side, the read side and the API behind a
+// real listener.
+type house struct {
+	testing.TB
+	log      *embedded.Log
+	commands *commands.Commands
+	fold     *fold
+	api      *httpd.API
+	url      string
+	logged   *bytes.Buffer
+	operator string
+	config   httpd.Config
+}
+
+// by is who acts where a test goes past the API.
+var by = commands.By{Actor: "cli"}
+
+// build puts a house together; change may alter the API's settings first.
+func build(t testing.TB, change ...func(*httpd.Config)) *house {
+	t.Helper()
+	h := &house{TB: t, logged: &bytes.Buffer{}}
+	var err error
+	h.log, err = embedded.Open("log", embedded.Options{FS: vfs.NewMem(), Fatal: func(err error) { t.Errorf("the log failed: %v", err) }})
+	h.must(err)
+	keys, err := sealing.NewKeyset()
+	h.must(err)
+	h.fold = openFold(t, h.log, domain.NewCodec(keys))
+	h.commands, err = commands.New(commands.Config{Log: h.log, Keys: keys, Directory: h.fold, URLs: urls{}})
+	h.must(err)
+	h.config = httpd.Config{Commands: h.commands, Fold: h.fold, Positions: positions{h.fold}, Readiness: h.fold,
+		Logger: zerolog.New(&locked{w: h.logged}),
+		Unavailable: func(err error) bool { return false }}
+	for _, c := range change {
+		c(&h.config)
+	}
+	h.api, err = httpd.New(h.config)
+	h.must(err)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = httpd.NewServer("", h.api)
+	server.Start()
+	h.url = server.URL
+	t.Cleanup(func() {
+		server.Close()
+		h.fold.stop()
+		h.must(h.log.Close())
+	})
+	token, err := commands.NewOperatorToken()
+	h.must(err)
+	at, err := h.commands.IssueOperator(t.Context(), by, token)
+	h.must(err)
+	h.operator = token.Reveal()
+	h.must(h.fold.WaitFor(t.Context(), at))
+	return h
+}
+
+func (h *house) must(err error) {
+	h.Helper()
+	if err != nil {
+		h.Fatal(err)
+	}
+}
+
+// answer is what the API answered.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// json reads a member of a JSON answer, such as "rate_limit.reset" or "items.0.id".
+func (a answer) json(t testing.TB, path string) any {
+	t.Helper()
+	var v any
+	if err := json.Unmarshal([]byte(a.body), &v); err != nil {
+		t.Fatalf("not JSON: %v: %s", err, a.body)
+	}
+	for _, part := range strings.Split(path, ".") {
+		switch in := v.(type) {
+		case map[string]any:
+			v = in[part]
+		case []any:
+			var i int
+			if _, err := fmt.Sscan(part, &i); err != nil || i >= len(in) {
+				t.Fatalf("no %s in %s", path, a.body)
+			}
+			v = in[i]
+		default:
+			t.Fatalf("no %s in %s", path, a.body)
+		}
+	}
+	return v
+}
+
+func (a answer) text(t testing.TB, path string) string {
+	t.Helper()
+	s, ok := a.json(t, path).(string)
+	if !ok {
+		t.Fatalf("%s is no string in %s", path, a.body)
+	}
+	return s
+}
+
+// call makes a request. headers are name, value, name, value; an empty value takes a header away.
+func (h *house) call(method, path, key, body string, headers ...string) answer {
+	h.Helper()
+	r, err := http.NewRequestWithContext(h.Context(), method, h.url+path, strings.NewReader(body))
+	h.must(err)
+	if key != "" {
+		r.Header.Set("Authorization", "Bearer "+key)
+	}
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	for i := 0; i+1 < len(headers); i += 2 {
+		if headers[i+1] == "" {
+			r.Header.Del(headers[i])
+		} else {
+			r.Header.Set(headers[i], headers[i+1])
+		}
+	}
+	return h.do(r)
+}
+
+func (h *house) do(r *http.Request) answer {
+	h.Helper()
+	resp, err := http.DefaultClient.Do(r)
+	h.must(err)
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	h.must(err)
+	return answer{resp.StatusCode, resp.Header, string(b)}
+}
+
+// want makes a request that must be answered with a status.
+func (h *house) want(status int, method, path, key, body string, headers ...string) answer {
+	h.Helper()
+	a := h.call(method, path, key, body, headers...)
+	if a.status != status {
+		h.Fatalf("%s %s: %d %s, want %d", method, path, a.status, a.body, status)
+	}
+	return a
+}
+
+// organization registers one.
+func (h *house) organization(slug string) string {
+	h.Helper()
+	return h.want(201, "POST", "/api/v1/organizations", h.operator, `{"slug":"`+slug+`","name":"`+slug+`"}`).text(h, "id")
+}
+
+// partnerKey issues a key with the scope to manage webhooks.
+func (h *house) partnerKey(slug string) string {
+	h.Helper()
+	return h.key("/api/v1/organizations/"+slug+"/keys", `{"scopes":["webhooks:manage"],"mode":"test"}`)
+}
+
+// platformKey issues a key with the scope to publish.
+func (h *house) platformKey() string {
+	h.Helper()
+	return h.key("/api/v1/keys", `{"scopes":["events:publish"],"mode":"live"}`)
+}
+
+func (h *house) key(path, body string) string {
+	h.Helper()
+	return h.want(201, "POST", path, h.operator, body).text(h, "key")
+}
+
+// eventType defines one.
+func (h *house) eventType(slug, name string) {
+	h.Helper()
+	h.want(201, "POST", "/api/v1/organizations/"+slug+"/event-types", h.operator, `{"name":"`+name+`"}`)
+}
+
+// webhook creates a subscription and returns its id and secret.
+func (h *house) webhook(key, events string) (id, secret string) {
+	h.Helper()
+	a := h.want(201, "POST", "/api/v1/partner/webhooks", key, `{"url":"https://example.com/hook","events":`+events+`}`)
+	return a.text(h, "id"), a.text(h, "secret")
+}
+
+// facts counts what the log holds.
+func (h *house) facts() int {
+	h.Helper()
+	n := 0
+	for _, err := range h.log.ReadAll(h.Context(), eventlog.Position{}) {
+		h.must(err)
+		n++
+	}
+	return n
+}
+
+// urls refuses what the egress guard would, as far as these tests go.
+type urls struct{}
+
+func (urls) CheckURL(_ context.Context, raw string) error {
+	if !strings.HasPrefix(raw, "https://") {
+		return domain.Refuse(domain.Invalid, "webhook url rejected: not https")
+	}
+	return nil
+}
+
+// positions joins the API with the fold, as cmd/hooklog does.
+type positions struct{ fold *fold }
+
+func (p positions) WaitForPosition(ctx context.Context, position string) error {
+	at, err := eventlog.ParsePosition(position)
+	if err != nil {
+		return domain.Refuse(domain.BadCursor, "not a position")
+	}
+	return p.fold.WaitFor(ctx, at)
+}
+
+var _ = time.Second
