@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"http":                  {"domain", "commands", "projections", "webhook", "http/dashboard"},
 	"http/dashboard":        {"domain", "commands", "projections", "webhook"},
 	"cmd/hooklog":           {"*"},
+	"cmd/hooklog-bench":     {},
 	"eventlog/eventlogtest": {"eventlog"},
 }
 
