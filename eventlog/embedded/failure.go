@@ -21,16 +21,28 @@ var (
 
 // failure remembers that a write or sync failed and tells of it once.
 type failure struct {
-	tell   func(error)
-	once   sync.Once
-	reason atomic.Pointer[error]
+	fatal   func(error)
+	opening *atomic.Bool
+	once    sync.Once
+	reason  atomic.Pointer[error]
 }
 
-// report marks the log as failed before it tells: whoever asks afterwards is refused even if telling returns.
+// report marks the log as failed before it tells: whoever asks afterwards is refused even if telling returns. While the
+// log is being opened Open tells.
 func (f *failure) report(err error) {
 	f.once.Do(func() {
 		f.reason.Store(&err)
-		f.tell(err)
+		if !f.opening.Load() {
+			f.fatal(err)
+		}
+	})
+}
+
+// stop is report for what Open would not return from.
+func (f *failure) stop(err error) {
+	f.once.Do(func() {
+		f.reason.Store(&err)
+		f.fatal(err)
 	})
 }
 

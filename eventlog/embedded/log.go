@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"math"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -22,6 +23,7 @@ type Log struct {
 	db      *pebble.DB
 	lock    io.Closer
 	failure *failure
+	opening atomic.Bool
 	tail    *tail
 	writer  *writer
 	groups  *groups
@@ -35,6 +37,9 @@ type Log struct {
 	// use is held for reading while the store is used and for writing while it is closed.
 	use  sync.RWMutex
 	gone bool // under use
+
+	// stuck says that the store panicked in the middle of a write. It holds its locks for ever and cannot be closed.
+	stuck atomic.Bool
 }
 
 var _ eventlog.Log = (*Log)(nil)
@@ -94,19 +99,18 @@ func explainLock(dir string, err error) error {
 
 func open(dir string, opts Options, lock *pebble.Lock) (*Log, error) {
 	l := &Log{dir: dir, opts: opts, lock: lock, tail: &tail{}}
-	opened := false
-	l.failure = &failure{tell: func(err error) {
-		if opened {
-			opts.Fatal(err)
-		}
-	}}
+	l.opening.Store(true)
+	l.failure = &failure{fatal: opts.Fatal, opening: &l.opening}
 	settings := opts.pebble(l)
 	settings.Lock = lock
 	db, err := pebble.Open(dir, settings)
+	if failed := l.failure.err(); failed != nil && db != nil {
+		return nil, errors.Join(failed, db.Close())
+	}
 	if err = errors.Join(err, l.failure.err()); err != nil {
 		return nil, err
 	}
-	opened = true
+	l.opening.Store(false)
 	l.db = db
 	if l.tail.head, err = l.lastPosition(); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -149,14 +153,22 @@ func (l *Log) close() error {
 	l.use.Lock()
 	defer l.use.Unlock()
 	l.gone = true
-	if l.failure.err() == nil {
-		// A store that failed may hold its locks for ever.
-		err = errors.Join(err, l.db.Close())
+	if !l.stuck.Load() {
+		err = errors.Join(err, l.closeStore())
 	}
 	if err = errors.Join(err, l.lock.Close()); err != nil {
 		return fmt.Errorf("close the log in %s: %w", l.dir, err)
 	}
 	return nil
+}
+
+// closeStore closes the store. After a failure what it says of it was told already.
+func (l *Log) closeStore() error {
+	err := l.db.Close()
+	if l.failure.err() != nil {
+		return nil
+	}
+	return err
 }
 
 // enter lets the caller use the store until it calls leave.
@@ -205,6 +217,7 @@ func (l *Log) commit(batch *pebble.Batch, sync bool) (err error) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
+			l.stuck.Store(true)
 			l.failure.report(fmt.Errorf("write to the log: %v", p))
 			err = l.failure.err()
 		}

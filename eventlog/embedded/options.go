@@ -2,6 +2,8 @@ package embedded
 
 import (
 	"os"
+	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -25,7 +27,8 @@ type Options struct {
 	// [DefaultCacheSize]; below 48 MiB there is little left for blocks.
 	CacheSize int64
 	// Fatal is called, at most once, when a write or sync failed so that nothing can be trusted any more. nil logs the
-	// error and ends the process with exit code [ExitFatal]. If it returns, every further call on the log fails.
+	// error and ends the process with exit code [ExitFatal]. If it returns, every further call on the log fails. Open calls
+	// it too if the disk fills up while it puts the store in order, because the store would try again for ever.
 	Fatal func(error)
 	// Logger gets what Pebble has to say. The zero value says nothing.
 	Logger zerolog.Logger
@@ -91,7 +94,7 @@ func (o Options) pebble(l *Log) *pebble.Options {
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
 		ReadOnly:                    o.ReadOnly,
 		Logger:                      &pebbleLogger{log: l},
-		EventListener:               backgroundErrors(o.Logger),
+		EventListener:               o.listener(l),
 	}
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = blockSize
@@ -100,14 +103,25 @@ func (o Options) pebble(l *Log) *pebble.Options {
 	return p
 }
 
-func backgroundErrors(logger zerolog.Logger) *pebble.EventListener {
+// complaintInterval is how often a background error is logged while the store tries again and again.
+const complaintInterval = 10 * time.Second
+
+// listener tells of the store's background work. Opening waits for some of it, and would wait for ever on a full disk.
+func (o Options) listener(l *Log) *pebble.EventListener {
+	var complained atomic.Int64
 	return &pebble.EventListener{
 		BackgroundError: func(err error) {
-			logger.Error().Err(err).Msg("the log's store could not do its background work and tries again")
+			if l.opening.Load() {
+				l.failure.stop(explain(l.dir, err))
+			}
+			now, last := time.Now().UnixNano(), complained.Load()
+			if now-last >= int64(complaintInterval) && complained.CompareAndSwap(last, now) {
+				o.Logger.Error().Err(err).Msg("the log's store could not do its background work and tries again")
+			}
 		},
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
-			logger.Warn().Str("reason", info.Reason).Msg("the log's store has fallen behind; appends wait")
+			o.Logger.Warn().Str("reason", info.Reason).Msg("the log's store has fallen behind; appends wait")
 		},
-		WriteStallEnd: func() { logger.Info().Msg("the log's store has caught up") },
+		WriteStallEnd: func() { o.Logger.Info().Msg("the log's store has caught up") },
 	}
 }

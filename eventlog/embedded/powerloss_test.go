@@ -59,17 +59,21 @@ func powerLosses(t *testing.T, opts embedded.Options, cuts int, survives func() 
 	ctx, cancel := context.WithCancel(t.Context())
 	var tasks sync.WaitGroup
 	work(ctx, t, &tasks, l, w)
+	var checks []func()
 	for range cuts {
 		time.Sleep(time.Duration(5+rand.IntN(40)) * time.Millisecond)
 		told, shown := w.notes()
 		after := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: survives(), RNG: rand.New(rand.NewPCG(rand.Uint64(), 1))})
-		found = append(found, missing(t, after, told, shown)...)
 		acknowledged = len(told)
+		checks = append(checks, func() { found = append(found, missing(t, after, told, shown)...) })
 	}
 	cancel()
 	tasks.Wait()
 	if err := l.Close(); err != nil {
 		t.Errorf("close: %v", err)
+	}
+	for _, check := range checks { // Afterwards, so that the log does not grow meanwhile.
+		check()
 	}
 	return found, acknowledged
 }
