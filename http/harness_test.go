@@ -53,7 +53,7 @@ func build(t testing.TB, change ...func(*httpd.Config)) *house {
 	h.commands, err = commands.New(commands.Config{Log: h.log, Keys: keys, Directory: h.fold, URLs: urls{}})
 	h.must(err)
 	h.config = httpd.Config{Commands: h.commands, Fold: h.fold, Positions: positions{h.fold}, Readiness: h.fold,
-		Logger: zerolog.New(&locked{w: h.logged}),
+		Logger:      zerolog.New(&locked{w: h.logged}),
 		Unavailable: func(err error) bool { return false }}
 	for _, c := range change {
 		c(&h.config)

@@ -14,8 +14,7 @@ type healthBody struct {
 }
 
 // OperatorHandler serves the operator listener, without a key: /healthz is 200 while the process answers, /readyz while
-// the
-// node is not stopping and at most 10 s behind the log, /metrics shows the registry.
+// the node is not stopping and at most 10 s behind the log, /metrics shows the registry.
 func (a *API) OperatorHandler() http.Handler {
 	mux := http.NewServeMux()
 	shown := promhttp.HandlerFor(a.Registry, promhttp.HandlerOpts{Registry: a.Registry})
