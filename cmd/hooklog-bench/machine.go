@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+)
+
+// fsyncs is how many small writes are synced to learn what the disk takes for one.
+const fsyncs = 200
+
+// describeMachine prints what the figures depend on.
+func (b *bench) describeMachine() error {
+	p50, p99, err := fsyncTime(b.dir)
+	if err != nil {
+		return fmt.Errorf("measure fsync: %w", err)
+	}
+	_, err = fmt.Fprintf(b.out, "%s, %d cores used, %s %s/%s. fsync of 4 KiB in %s: p50 %.2f ms, p99 %.2f ms.\n"+
+		"Hooklog as a user would run it: default settings, one JSON line an attempt logged to a file beside the data, receivers on\n"+
+		"127.0.0.1 (--allow-insecure-targets), organization profile vantageclaw. Everything shares the cores, publisher and receiver too.\n",
+		processor(), runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH, filepath.Dir(b.dir), p50, p99)
+	return err
+}
+
+// processor is the name that the system gives the machine's first processor.
+func processor() string {
+	raw, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "unknown processor"
+	}
+	for line := range strings.Lines(string(raw)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown processor"
+}
+
+// fsyncTime measures, in milliseconds, how long a small write takes to be durable in dir.
+func fsyncTime(dir string) (p50, p99 float64, err error) {
+	f, err := os.CreateTemp(dir, "fsync-")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer func() { err = errors.Join(err, f.Close(), os.Remove(f.Name())) }()
+	block := bytes.Repeat([]byte{1}, 4096)
+	var took []float64
+	for range fsyncs {
+		began := time.Now()
+		if _, err := f.Write(block); err != nil {
+			return 0, 0, err
+		}
+		if err := f.Sync(); err != nil {
+			return 0, 0, err
+		}
+		took = append(took, float64(time.Since(began).Nanoseconds())/1e6)
+	}
+	s := spreadOf(took)
+	return s.median, quantile(took, 0.99), nil
+}

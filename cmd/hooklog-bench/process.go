@@ -1,0 +1,127 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// process is a child of this one.
+type process struct {
+	name  string
+	cmd   *exec.Cmd
+	input io.Closer
+	// ended is closed once the process has ended; err is its result then.
+	ended chan struct{}
+	err   error
+}
+
+// startRole starts this program again in one of its roles and waits until it tells its addresses.
+func startRole(ctx context.Context, role string, args ...string) (*process, addresses, error) {
+	var told addresses
+	program, err := os.Executable()
+	if err != nil {
+		return nil, told, err
+	}
+	cmd := exec.CommandContext(ctx, program, append([]string{role}, args...)...)
+	cmd.Stderr = os.Stderr
+	input, err := cmd.StdinPipe()
+	if err != nil {
+		return nil, told, err
+	}
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, told, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, told, err
+	}
+	line, err := bufio.NewReader(output).ReadBytes('\n')
+	if err == nil {
+		err = json.Unmarshal(line, &told)
+	}
+	p := watch(role, cmd, input)
+	if err != nil {
+		return nil, told, errors.Join(fmt.Errorf("start the %s: %w", role, err), p.stop())
+	}
+	return p, told, nil
+}
+
+func watch(name string, cmd *exec.Cmd, input io.Closer) *process {
+	p := &process{name: name, cmd: cmd, input: input, ended: make(chan struct{})}
+	go func() {
+		p.err = cmd.Wait()
+		close(p.ended)
+	}()
+	return p
+}
+
+// stop ends a process in good order: by the end of its input, else by a signal; after 20 s it is killed.
+func (p *process) stop() error {
+	var err error
+	if p.input != nil {
+		err = p.input.Close()
+	} else {
+		err = p.cmd.Process.Signal(syscall.SIGTERM)
+	}
+	if errors.Is(err, os.ErrProcessDone) {
+		err = nil
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(20 * time.Second):
+		err = errors.Join(err, fmt.Errorf("the %s did not stop within 20 s", p.name), p.cmd.Process.Kill())
+		<-p.ended
+	}
+	if p.err != nil {
+		err = errors.Join(err, fmt.Errorf("the %s ended with: %w", p.name, p.err))
+	}
+	return err
+}
+
+// ticks is how many units of /proc's CPU times a second has on every Linux.
+const ticks = 100
+
+// cpu is the user and system time that the process has used so far, in steps of 10 ms.
+func (p *process) cpu() (time.Duration, error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, fmt.Errorf("read the CPU time of the %s (this needs Linux): %w", p.name, err)
+	}
+	_, rest, _ := strings.Cut(string(raw), ") ") // The name before may hold anything.
+	fields := strings.Fields(rest)
+	if len(fields) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat is not as expected", p.cmd.Process.Pid)
+	}
+	user, err1 := strconv.ParseInt(fields[11], 10, 64)
+	system, err2 := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * (time.Second / ticks), errors.Join(err1, err2)
+}
+
+// memory is the resident size of the process now and at its highest, in bytes.
+func (p *process) memory() (now, highest int64, err error) {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, 0, fmt.Errorf("read the memory of the %s (this needs Linux): %w", p.name, err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		name, value, _ := strings.Cut(line, ":")
+		kib, err := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(value), " kB"), 10, 64)
+		switch {
+		case name == "VmRSS" && err == nil:
+			now = kib << 10
+		case name == "VmHWM" && err == nil:
+			highest = kib << 10
+		}
+	}
+	return now, highest, nil
+}
