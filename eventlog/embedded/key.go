@@ -36,14 +36,28 @@ func comparer() *pebble.Comparer {
 	return &c
 }
 
+// prefixLength is given whole keys and prefixes, of which the prefix is all.
 func prefixLength(key []byte) int {
 	switch {
-	case len(key) > numberSize+1 && key[0] == indexSpace:
-		return len(key) - numberSize
+	case len(key) > 0 && key[0] == indexSpace:
+		return nameEnd(key)
 	case len(key) == numberSize+1 && key[0] == eventSpace:
 		return numberSize
 	}
 	return len(key)
+}
+
+// nameEnd is where the name in a key ends: after the first 00 01, since a 00 within a name is followed by FF.
+func nameEnd(key []byte) int {
+	for at := 1; ; at += 2 {
+		zero := bytes.IndexByte(key[at:], 0)
+		if zero < 0 || at+zero+1 >= len(key) {
+			return len(key)
+		}
+		if at += zero; key[at+1] == 1 {
+			return at + 2
+		}
+	}
 }
 
 func eventKey(dst []byte, position uint64) []byte {
