@@ -4,11 +4,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -32,9 +35,9 @@ type house struct {
 	fold     *fold
 	api      *httpd.API
 	url      string
-	logged   *bytes.Buffer
+	logged   *lockedBuffer
 	operator string
-	config   httpd.Config
+	broken   *breakable
 }
 
 // by is who acts where a test goes past the API.
@@ -43,22 +46,23 @@ var by = commands.By{Actor: "cli"}
 // build puts a house together; change may alter the API's settings first.
 func build(t testing.TB, change ...func(*httpd.Config)) *house {
 	t.Helper()
-	h := &house{TB: t, logged: &bytes.Buffer{}}
+	h := &house{TB: t, logged: &lockedBuffer{}}
 	var err error
 	h.log, err = embedded.Open("log", embedded.Options{FS: vfs.NewMem(), Fatal: func(err error) { t.Errorf("the log failed: %v", err) }})
 	h.must(err)
 	keys, err := sealing.NewKeyset()
 	h.must(err)
 	h.fold = openFold(t, h.log, domain.NewCodec(keys))
-	h.commands, err = commands.New(commands.Config{Log: h.log, Keys: keys, Directory: h.fold, URLs: urls{}})
+	h.broken = &breakable{Streams: h.log}
+	h.commands, err = commands.New(commands.Config{Log: h.broken, Keys: keys, Directory: h.fold, URLs: urls{}})
 	h.must(err)
-	h.config = httpd.Config{Commands: h.commands, Fold: h.fold, Positions: positions{h.fold}, Readiness: h.fold,
-		Logger:      zerolog.New(&locked{w: h.logged}),
-		Unavailable: func(err error) bool { return false }}
+	config := httpd.Config{Commands: h.commands, Fold: h.fold, Positions: positions{h.fold}, Readiness: h.fold,
+		Logger:      zerolog.New(h.logged),
+		Unavailable: func(err error) bool { return errors.Is(err, eventlog.ErrNoSpace) }}
 	for _, c := range change {
-		c(&h.config)
+		c(&config)
 	}
-	h.api, err = httpd.New(h.config)
+	h.api, err = httpd.New(config)
 	h.must(err)
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = httpd.NewServer("", h.api)
@@ -234,4 +238,42 @@ func (p positions) WaitForPosition(ctx context.Context, position string) error {
 	return p.fold.WaitFor(ctx, at)
 }
 
-var _ = time.Second
+// breakable is a log that can be told to fail.
+type breakable struct {
+	eventlog.Streams
+	err atomic.Pointer[error]
+}
+
+func (b *breakable) fail(err error) { b.err.Store(&err) }
+
+func (b *breakable) Append(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (eventlog.Appended, error) {
+	if err := b.err.Load(); err != nil {
+		return eventlog.Appended{}, *err
+	}
+	return b.Streams.Append(ctx, stream, expected, events...)
+}
+
+// clock is a time that tests move on.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time           { return time.Now().Add(time.Duration(c.ahead.Load())) }
+func (c *clock) forward(by time.Duration) { c.ahead.Add(int64(by)) }
+
+// lockedBuffer is a buffer that many may write to.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+// Write appends.
+func (l *lockedBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}

@@ -12,17 +12,6 @@ import (
 	httpd "github.com/hooklog/hooklog/http"
 )
 
-type locked struct {
-	mu sync.Mutex
-	w  interface{ Write([]byte) (int, error) }
-}
-
-func (l *locked) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.w.Write(b)
-}
-
 type fold struct {
 	mu      sync.Mutex
 	changed chan struct{}
@@ -55,7 +44,7 @@ func openFold(t testing.TB, log eventlog.Feed, codec *domain.Codec) *fold {
 	return f
 }
 
-func (f *fold) stop() { f.cancel(); <-f.done }
+func (f *fold) stop() { f.cancel(); f.done <- <-f.done }
 
 func (f *fold) apply(codec *domain.Codec, e eventlog.Recorded) {
 	fact, m, err := codec.Decode(e.Stream, e.ID, e.Type, e.Data, e.Metadata)
@@ -107,8 +96,9 @@ func (f *fold) WaitFor(ctx context.Context, at eventlog.Position) error {
 		}
 	}
 }
-func (f *fold) Lag() time.Duration { f.mu.Lock(); defer f.mu.Unlock(); return f.lag }
-func (f *fold) Live() bool         { return true }
+func (f *fold) Lag() time.Duration     { f.mu.Lock(); defer f.mu.Unlock(); return f.lag }
+func (f *fold) Live() bool             { return true }
+func (f *fold) setLag(l time.Duration) { f.mu.Lock(); defer f.mu.Unlock(); f.lag = l }
 func (f *fold) Key(id domain.KeyID) (domain.Key, bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1,0 +1,167 @@
+package http_test
+
+import (
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hooklog/hooklog/domain"
+	httpd "github.com/hooklog/hooklog/http"
+)
+
+const me = "/api/v1/partner/me"
+
+func TestAnAddressThatKeepsFailingIsSlowedAndAGoodKeyIsNot(t *testing.T) {
+	t.Parallel()
+	var c clock
+	h := build(t, func(config *httpd.Config) { config.Now, config.FailedAuthentications = c.now, 5 })
+	h.organization("acme")
+	key := h.partnerKey("acme")
+	bad := "vck_test_unknown." + strings.Repeat("a", 43)
+	for range 5 {
+		h.want(401, "GET", me, bad, "")
+	}
+	slowed := 0
+	for range 5 {
+		a := h.call("GET", me, bad, "")
+		if a.status == 429 {
+			slowed++
+			checkProblem(t, a)
+		}
+	}
+	if slowed < 4 { // one may have come back: a second is enough for that
+		t.Errorf("%d of 5 failures too many were slowed", slowed)
+	}
+	if got := h.call("GET", me, "", "").status; got != 429 {
+		t.Errorf("a missing key is answered %d, unlike a wrong one", got)
+	}
+	h.want(200, "GET", me, key, "")
+	c.forward(10 * time.Second)
+	h.want(401, "GET", me, bad, "")
+}
+
+func TestARotatedKeyIsGoodUntilTheOverlapEnds(t *testing.T) {
+	t.Parallel()
+	var c clock
+	h := build(t, func(config *httpd.Config) { config.Now = c.now })
+	h.organization("acme")
+	old := h.partnerKey("acme")
+	a := h.want(200, "POST", "/api/v1/organizations/acme/keys/"+keyID(old)+"/rotate", h.operator, `{"overlap":"1h"}`)
+	if a.json(t, "previous_until") == nil {
+		t.Errorf("the answer does not say until when the old secret is good: %s", a.body)
+	}
+	fresh := a.text(t, "key")
+	if keyID(fresh) != keyID(old) || fresh == old {
+		t.Fatalf("rotated %s to %s", old, fresh)
+	}
+	h.want(200, "GET", me, old, "")
+	h.want(200, "GET", me, fresh, "")
+	c.forward(time.Hour)
+	h.want(401, "GET", me, old, "")
+	h.want(200, "GET", me, fresh, "")
+}
+
+func TestAKeyExpires(t *testing.T) {
+	t.Parallel()
+	var c clock
+	h := build(t, func(config *httpd.Config) { config.Now = c.now })
+	h.organization("acme")
+	ends := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+	key := h.key("/api/v1/organizations/acme/keys", `{"scopes":["webhooks:manage"],"mode":"live","expires_at":"`+ends+`"}`)
+	if !strings.HasPrefix(key, "vck_live_") {
+		t.Errorf("key %s", key)
+	}
+	h.want(200, "GET", me, key, "")
+	c.forward(time.Hour)
+	h.want(401, "GET", me, key, "")
+}
+
+func TestAKeyThatIsNotFoldedYetIsFoundInItsStream(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.fold.stop()
+	k, _, err := h.commands.IssueKey(t.Context(), by, domain.KeyRequest{Scopes: []domain.Scope{domain.ScopeAudit}, Mode: "live"})
+	h.must(err)
+	h.want(200, "GET", me, k.Token.Reveal(), "")
+}
+
+func TestTheSchemeIsTakenInAnyCase(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	key := h.platformKey()
+	for _, scheme := range []string{"bearer ", "BEARER ", "Bearer  "} {
+		h.want(200, "GET", me, "", "", "Authorization", scheme+key)
+	}
+}
+
+func TestIdentity(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.organization("acme")
+	key := h.partnerKey("acme")
+	a := h.want(200, "GET", me, key, "")
+	want := `{"partner_org":"acme","key_id":"` + keyID(key) + `","scopes":["identity:read","webhooks:manage"],` +
+		`"rate_limit_per_minute":600,"rate_limit":{"limit":600,"remaining":599,"reset":60}}` + "\n"
+	if a.body != want {
+		t.Errorf("got  %s\nwant %s", a.body, want)
+	}
+	a = h.want(200, "GET", me, h.platformKey(), "")
+	if a.json(t, "partner_org") != nil || a.json(t, "rate_limit") != nil || a.header.Get("RateLimit-Limit") != "" {
+		t.Errorf("a key without organization and limit: %s %v", a.body, a.header)
+	}
+	if a = h.want(200, "GET", me+"?organization=acme", h.operator, ""); a.text(t, "partner_org") != "acme" {
+		t.Errorf("an operator for acme: %s", a.body)
+	}
+}
+
+// quotaOf reads the headers of a rate limit.
+func quotaOf(t *testing.T, a answer) [3]int {
+	t.Helper()
+	var q [3]int
+	for i, name := range []string{"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"} {
+		n, err := strconv.Atoi(a.header.Get(name))
+		if err != nil {
+			t.Fatalf("%s: %q", name, a.header.Get(name))
+		}
+		q[i] = n
+	}
+	return q
+}
+
+func TestRateLimits(t *testing.T) {
+	t.Parallel()
+	var c clock
+	h := build(t, func(config *httpd.Config) { config.Now, config.RateLimit = c.now, 3 })
+	h.organization("acme")
+	h.organization("other")
+	one, two, other := h.partnerKey("acme"), h.partnerKey("acme"), h.partnerKey("other")
+	own := h.key("/api/v1/organizations/acme/keys", `{"scopes":[],"mode":"test","rate_limit_per_minute":1}`)
+
+	for i, key := range []string{one, two, one} {
+		a := h.want(200, "GET", me, key, "")
+		if got, want := quotaOf(t, a), [3]int{3, 2 - i, 60}; got != want {
+			t.Errorf("request %d: %v, want %v", i+1, got, want)
+		}
+		if got := a.json(t, "rate_limit.remaining"); got != float64(2-i) {
+			t.Errorf("/me says %v remain, the header %d", got, 2-i)
+		}
+	}
+	a := h.want(429, "GET", me, two, "")
+	checkProblem(t, a)
+	if got := quotaOf(t, a); got != [3]int{3, 0, 60} || a.header.Get("Retry-After") != "60" {
+		t.Errorf("refused with %v, Retry-After %s", got, a.header.Get("Retry-After"))
+	}
+	h.want(200, "GET", me, other, "")
+	h.want(200, "GET", me, own, "")
+	h.want(429, "GET", me, own, "")
+	for range 5 {
+		h.want(200, "GET", me+"?organization=acme", h.operator, "")
+	}
+	c.forward(59 * time.Second)
+	h.want(429, "GET", me, one, "")
+	c.forward(time.Second)
+	if got := quotaOf(t, h.want(200, "GET", me, one, "")); got != [3]int{3, 2, 60} {
+		t.Errorf("a new minute begins with %v", got)
+	}
+}

@@ -1,0 +1,93 @@
+package http_test
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestAnOrganizationsLife(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	a := h.want(201, "POST", orgs, h.operator, `{"slug":"acme","name":"Acme","profile":"standard","retry_schedule":["1m","24h"],"timeout":"10s"}`)
+	id := a.text(t, "id")
+	want := `{"id":"` + id + `","slug":"acme","name":"Acme","profile":"standard","retry_schedule":["1m","24h"],"timeout":"10s","created_at":"` + a.text(t, "created_at") + `"}` + "\n"
+	if a.body != want {
+		t.Errorf("got  %s\nwant %s", a.body, want)
+	}
+	for _, ref := range []string{"acme", id} {
+		if a = h.want(200, "GET", orgs+"/"+ref, h.operator, ""); a.body != want {
+			t.Errorf("%s: %s", ref, a.body)
+		}
+	}
+	a = h.want(200, "PATCH", orgs+"/acme", h.operator, `{"name":"Acme 2","timeout":null}`)
+	if a.text(t, "name") != "Acme 2" || a.json(t, "timeout") != nil || a.json(t, "retry_schedule.1") != "24h" {
+		t.Errorf("patched: %s", a.body)
+	}
+	if a = h.want(200, "PATCH", orgs+"/acme", h.operator, `{"retry_schedule":null}`); a.json(t, "retry_schedule") != nil {
+		t.Errorf("patched: %s", a.body)
+	}
+	h.want(200, "PATCH", orgs+"/acme", h.operator, `{}`)
+	key := h.partnerKey("acme")
+	h.want(204, "DELETE", orgs+"/acme", h.operator, "")
+	h.want(204, "DELETE", orgs+"/acme", h.operator, "")
+	h.want(401, "GET", me, key, "")
+	if a = h.want(200, "GET", orgs+"/acme", h.operator, ""); a.text(t, "closed_at") == "" {
+		t.Errorf("closed: %s", a.body)
+	}
+	if a = h.want(200, "GET", orgs, h.operator, ""); a.json(t, "items.0.id") != id || a.json(t, "next_cursor") != nil {
+		t.Errorf("listed: %s", a.body)
+	}
+}
+
+func TestKeys(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	org := h.organization("acme")
+	a := h.want(201, "POST", keys, h.operator, `{"scopes":["webhooks:manage"],"mode":"live","rate_limit_per_minute":null,"expires_at":null}`)
+	key := a.text(t, "key")
+	want := `{"key_id":"` + keyID(key) + `","key":"` + key + `","scopes":["identity:read","webhooks:manage"],"mode":"live",` +
+		`"rate_limit_per_minute":600,"created_at":"` + a.text(t, "created_at") + `","expires_at":null}` + "\n"
+	if a.body != want || !strings.HasPrefix(key, "vck_live_") {
+		t.Errorf("got  %s\nwant %s", a.body, want)
+	}
+	a = h.want(201, "POST", "/api/v1/keys", h.operator, `{"scopes":["events:publish"],"mode":"test","organizations":["acme"],"rate_limit_per_minute":5}`)
+	if !strings.HasPrefix(a.text(t, "key"), "hlk_test_") || a.json(t, "organizations.0") != org || a.json(t, "rate_limit_per_minute") != 5.0 {
+		t.Errorf("got %s", a.body)
+	}
+	h.want(204, "DELETE", keys+"/"+keyID(key), h.operator, "")
+	h.want(204, "DELETE", keys+"/"+keyID(key), h.operator, "")
+	a = h.want(200, "GET", keys, h.operator, "")
+	if a.json(t, "items.0.key_id") != keyID(key) || a.json(t, "items.0.revoked_at") == nil || strings.Contains(a.body, `"key":`) || strings.Contains(a.body, "sha256") {
+		t.Errorf("listed: %s", a.body)
+	}
+	if a = h.want(200, "GET", "/api/v1/keys", h.operator, ""); strings.Contains(a.body, keyID(key)) || !strings.Contains(a.body, "live_operator") {
+		t.Errorf("keys without organization: %s", a.body)
+	}
+}
+
+func TestEventTypes(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.organization("acme")
+	a := h.want(201, "POST", types, h.operator, `{"name":"order.paid","description":"Paid","category":"Orders","example":{"b": 1, "a":[ ]},"schema":{"type":"object"}}`)
+	want := `{"name":"order.paid","description":"Paid","category":"Orders","example":{"b":1,"a":[]},"schema":{"type":"object"},"created_at":"` + a.text(t, "created_at") + `"}` + "\n"
+	if a.body != want {
+		t.Errorf("got  %s\nwant %s", a.body, want)
+	}
+	a = h.want(200, "PATCH", types+"/order.paid", h.operator, `{"schema":null,"category":"Sales"}`)
+	if a.json(t, "schema") != nil || a.text(t, "category") != "Sales" || a.text(t, "description") != "Paid" {
+		t.Errorf("patched: %s", a.body)
+	}
+	if a = h.want(200, "GET", types, h.platformKey(), ""); a.json(t, "items.0.name") != "order.paid" {
+		t.Errorf("listed: %s", a.body)
+	}
+	h.want(204, "DELETE", types+"/order.paid", h.operator, "")
+	h.want(204, "DELETE", types+"/order.paid", h.operator, "")
+	if a = h.want(200, "GET", types+"/order.paid", h.operator, ""); a.text(t, "retired_at") == "" {
+		t.Errorf("retired: %s", a.body)
+	}
+	h.want(202, "POST", events, h.platformKey(), `{"type":"order.paid","data":{}}`)
+	if a = h.want(201, "POST", types, h.operator, `{"name":"order.paid"}`); a.json(t, "retired_at") != nil {
+		t.Errorf("brought back: %s", a.body)
+	}
+}
