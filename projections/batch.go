@@ -1,0 +1,266 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
+)
+
+// errStore means that the store failed; nothing of the batch may be committed.
+var errStore = errors.New("the store of the read models failed")
+
+// batch gathers what the facts of one hand-over change, until it is committed with the checkpoint. Rows of deliveries
+// and health are written once, however often they change; everything else is written as it comes.
+type batch struct {
+	store      *store
+	writes     *pebble.Batch
+	checkpoint checkpoint
+	rows       map[domain.DeliveryID]*touchedRow
+	touched    []*touchedRow // in the order in which they were touched
+	health     map[domain.SubscriptionID]*subscription
+	// closed are the subscriptions whose rows of the due index were dropped.
+	closed  map[domain.SubscriptionID]struct{}
+	deleted []domain.SubscriptionID
+	// settled are the corrections that were recorded.
+	settled   map[domain.MessageID]struct{}
+	changes   []dueChange
+	limited   bool
+	key, text []byte // scratch
+}
+
+// touchedRow is a row that the batch changes, and what the due index holds of it in the store.
+type touchedRow struct {
+	row     *row
+	due     dueRow
+	stored  bool
+	removed bool
+}
+
+// dueRow is a delivery's row of the due index.
+type dueRow struct {
+	present bool
+	unsent  bool
+	key     [dueKeySize]byte
+}
+
+// hugeBatch is the number of rows from which on the map is made anew, because emptying it costs what it once held.
+const hugeBatch = 4096
+
+func newBatch(s *store, at checkpoint) *batch {
+	return &batch{store: s, writes: s.NewBatch(), checkpoint: at, rows: map[domain.DeliveryID]*touchedRow{},
+		health: map[domain.SubscriptionID]*subscription{}, closed: map[domain.SubscriptionID]struct{}{},
+		settled: map[domain.MessageID]struct{}{}}
+}
+
+func (b *batch) close() error { return b.writes.Close() }
+
+// set writes one row.
+func (b *batch) set(key, value []byte) error {
+	if err := b.writes.Set(key, value, nil); err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	return nil
+}
+
+// delete removes one row.
+func (b *batch) delete(key []byte) error {
+	if err := b.writes.Delete(key, nil); err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
+	}
+	return nil
+}
+
+// reset makes the batch empty.
+func (b *batch) reset() {
+	b.writes.Reset()
+	if len(b.rows) > hugeBatch {
+		b.rows, b.touched = map[domain.DeliveryID]*touchedRow{}, nil
+	}
+	clear(b.rows)
+	clear(b.touched)
+	clear(b.health)
+	clear(b.closed)
+	clear(b.settled)
+	b.touched, b.deleted, b.changes, b.limited = b.touched[:0], b.deleted[:0], b.changes[:0], false
+}
+
+// touch returns a delivery's row to be changed, or nil if there is none.
+func (x *Fold) touch(of *domain.DeliveryOf, id domain.DeliveryID) (*touchedRow, error) {
+	if t, ok := x.batch.rows[id]; ok {
+		if t.removed {
+			return nil, nil
+		}
+		return t, nil
+	}
+	r, err := x.find(of.Subscription, of.PublishedAt.UnixMilli(), id)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errStore, err)
+	}
+	if r == nil {
+		return nil, nil
+	}
+	changing := *r
+	t := &touchedRow{row: &changing, stored: true}
+	t.due = x.dueOf(&changing)
+	x.batch.take(t)
+	return t, nil
+}
+
+// take adds a row to the batch.
+func (b *batch) take(t *touchedRow) {
+	b.rows[t.row.id] = t
+	b.touched = append(b.touched, t)
+}
+
+// dueOf works out a row's place in the due index.
+func (x *Fold) dueOf(r *row) (d dueRow) {
+	if !r.Open() || r.cancelled || x.directory.closed(r.Of.Subscription, r.RoundRevision) {
+		return d
+	}
+	d.present, d.unsent = true, r.unsent()
+	appendDueKey(d.key[:0], r.Of.Subscription, eligible(&r.Delivery), r.id)
+	return d
+}
+
+// commit writes the batch with its checkpoint, shows it to readers and wakes those who waited for it.
+func (x *Fold) commit(at eventlog.Position) error {
+	b := x.batch
+	b.checkpoint.position = at
+	if err := x.complete(); err != nil {
+		return err
+	}
+	if err := b.writes.Commit(pebble.NoSync); err != nil {
+		return fmt.Errorf("%w: commit up to %s: %w", errStore, at, err)
+	}
+	x.due.open.Store(b.checkpoint.open)
+	x.due.unsent.Store(b.checkpoint.unsent)
+	if len(b.touched) > 0 {
+		x.recent.put(b.touched)
+	}
+	x.due.apply(b.closed, b.changes)
+	if len(b.deleted) > 0 {
+		x.directory.mu.Lock()
+		for _, id := range b.deleted {
+			x.directory.dropDeleted(id)
+		}
+		x.directory.mu.Unlock()
+	}
+	if b.limited {
+		select {
+		case x.limit <- struct{}{}:
+		default:
+		}
+	}
+	x.progress.pass(at)
+	b.reset()
+	return nil
+}
+
+// complete writes what the batch kept back.
+func (x *Fold) complete() error {
+	b := x.batch
+	for _, t := range b.touched {
+		if err := x.completeRow(t); err != nil {
+			return err
+		}
+	}
+	for id, s := range b.health {
+		b.text = appendHealth(b.text[:0], s.health)
+		if err := b.set(subscriptionKey(healthSpace, id), b.text); err != nil {
+			return err
+		}
+	}
+	b.text = b.checkpoint.append(b.text[:0])
+	return b.set(checkpointKey, b.text)
+}
+
+// completeRow writes a row and what follows from it for the due index.
+func (x *Fold) completeRow(t *touchedRow) error {
+	b, r := x.batch, t.row
+	b.key = appendDeliveryKey(b.key[:0], r.Of.Subscription, r.Of.PublishedAt.UnixMilli(), r.id)
+	if t.removed {
+		if !t.stored {
+			return nil
+		}
+		if err := b.delete(b.key); err != nil {
+			return err
+		}
+		return x.moveDue(t, dueRow{})
+	}
+	b.text = r.append(b.text[:0])
+	if err := b.set(b.key, b.text); err != nil {
+		return err
+	}
+	return x.moveDue(t, x.dueOf(r))
+}
+
+// moveDue replaces a delivery's row of the due index.
+func (x *Fold) moveDue(t *touchedRow, now dueRow) error {
+	b, was := x.batch, t.due
+	if _, dropped := b.closed[t.row.Of.Subscription]; dropped {
+		was = dueRow{} // its rows went together, and were counted then
+	}
+	if was == now {
+		return nil
+	}
+	if was.present {
+		b.count(was, -1)
+		if err := b.changeDue(was, false); err != nil {
+			return err
+		}
+	}
+	if !now.present {
+		return nil
+	}
+	b.count(now, +1)
+	b.text = appendDueValue(b.text[:0], t.row)
+	if err := b.set(now.key[:], b.text); err != nil {
+		return err
+	}
+	return b.changeDue(now, true)
+}
+
+func (b *batch) count(d dueRow, n int64) {
+	b.checkpoint.open += n
+	if d.unsent {
+		b.checkpoint.unsent += n
+	}
+}
+
+// changeDue notes that a row came or went; one that went is deleted here.
+func (b *batch) changeDue(d dueRow, added bool) error {
+	sub, at, _, _ := parseDueKey(d.key[:])
+	b.changes = append(b.changes, dueChange{sub, at, added})
+	if added {
+		return nil
+	}
+	return b.delete(d.key[:])
+}
+
+// dropDue drops all of a subscription's rows of the due index: a closure ended them.
+func (x *Fold) dropDue(id domain.SubscriptionID) error {
+	b := x.batch
+	if _, done := b.closed[id]; done {
+		return nil
+	}
+	b.closed[id] = struct{}{}
+	prefix := subscriptionKey(dueSpace, id)
+	any := false
+	err := b.store.scan(prefix, after(prefix), func(_, value []byte) (bool, error) {
+		unsent, _, err := parseDueValue(value)
+		b.count(dueRow{unsent: unsent}, -1)
+		any = true
+		return true, err
+	})
+	if err == nil && any {
+		err = b.writes.DeleteRange(prefix, after(prefix), nil)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: drop what was due: %w", errStore, err)
+	}
+	return nil
+}

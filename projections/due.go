@@ -1,0 +1,286 @@
+package projections
+
+import (
+	"container/heap"
+	"encoding/binary"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/hooklog/hooklog/domain"
+)
+
+// dueIndex knows for every subscription with open deliveries since when, at the earliest, one of them may be offered.
+// The rows themselves are in the store; memory holds one entry a subscription.
+//
+// An entry's time is a lower bound. A row that is added lowers it at once; a row that goes away only makes it doubtful,
+// and the truth is looked up when the time comes. So the clock's grace costs nothing for a delivery that succeeds.
+type dueIndex struct {
+	mu      sync.Mutex
+	entries map[domain.SubscriptionID]*dueEntry
+	heap    dueHeap
+	changed chan struct{} // capacity 1
+	// open counts the rows, unsent those of them that wait for their first attempt.
+	open, unsent atomic.Int64
+}
+
+type dueEntry struct {
+	id    domain.SubscriptionID
+	bound time.Time
+	// exact says that there is a row with that time.
+	exact bool
+	// version grows with every change of the subscription's rows.
+	version uint64
+	place   int
+}
+
+// dueChange is a row of the due index that was added or removed.
+type dueChange struct {
+	id    domain.SubscriptionID
+	at    time.Time
+	added bool
+}
+
+func newDueIndex() dueIndex {
+	return dueIndex{entries: map[domain.SubscriptionID]*dueEntry{}, changed: make(chan struct{}, 1)}
+}
+
+// apply follows a committed batch: the subscriptions whose rows were all dropped, then the rows that came and went.
+func (x *dueIndex) apply(dropped map[domain.SubscriptionID]struct{}, changes []dueChange) {
+	if len(dropped) == 0 && len(changes) == 0 {
+		return
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	before, had := x.earliest()
+	for id := range dropped {
+		if e, ok := x.entries[id]; ok {
+			x.drop(e)
+		}
+	}
+	for _, c := range changes {
+		x.change(c)
+	}
+	if now, has := x.earliest(); has && (!had || now.Before(before)) {
+		select {
+		case x.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (x *dueIndex) change(c dueChange) {
+	e, ok := x.entries[c.id]
+	switch {
+	case !c.added:
+		if ok {
+			e.version++
+			e.exact = e.exact && !e.bound.Equal(c.at)
+		}
+	case !ok:
+		x.add(c.id, c.at)
+	default:
+		e.version++
+		if !e.bound.Before(c.at) {
+			e.bound, e.exact = c.at, true
+			heap.Fix(&x.heap, e.place)
+		}
+	}
+}
+
+func (x *dueIndex) add(id domain.SubscriptionID, at time.Time) {
+	e := &dueEntry{id: id, bound: at, exact: true}
+	x.entries[id] = e
+	heap.Push(&x.heap, e)
+}
+
+func (x *dueIndex) drop(e *dueEntry) {
+	heap.Remove(&x.heap, e.place)
+	delete(x.entries, e.id)
+}
+
+func (x *dueIndex) earliest() (time.Time, bool) {
+	if len(x.heap) == 0 {
+		return time.Time{}, false
+	}
+	return x.heap[0].bound, true
+}
+
+// until returns copies of the entries whose bound is not after now, as a heap of their own.
+func (x *dueIndex) until(now time.Time) dueHeap {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var found dueHeap
+	var walk func(at int)
+	walk = func(at int) {
+		if at < len(x.heap) && !x.heap[at].bound.After(now) {
+			e := *x.heap[at]
+			e.place = len(found)
+			found = append(found, &e)
+			walk(2*at + 1)
+			walk(2*at + 2)
+		}
+	}
+	walk(0)
+	heap.Init(&found)
+	return found
+}
+
+// settle replaces a doubtful bound by what was looked up after the copy e was taken, unless rows have changed since.
+func (x *dueIndex) settle(e *dueEntry, earliest time.Time, any bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	now, ok := x.entries[e.id]
+	if !ok || now.version != e.version {
+		return
+	}
+	if !any {
+		x.drop(now)
+		return
+	}
+	now.bound, now.exact = earliest, true
+	heap.Fix(&x.heap, now.place)
+}
+
+// dueHeap is a heap, the earliest bound first.
+type dueHeap []*dueEntry
+
+func (x dueHeap) Len() int           { return len(x) }
+func (x dueHeap) Less(i, j int) bool { return x[i].bound.Before(x[j].bound) }
+func (x dueHeap) Swap(i, j int)      { x[i], x[j] = x[j], x[i]; x[i].place, x[j].place = i, j }
+func (x *dueHeap) Push(e any)        { e.(*dueEntry).place = len(*x); *x = append(*x, e.(*dueEntry)) }
+func (x *dueHeap) Pop() any {
+	last := len(*x) - 1
+	e := (*x)[last]
+	(*x)[last] = nil
+	*x = (*x)[:last]
+	return e
+}
+
+// A row's value in the due index: whether the delivery waits for its first attempt, and the rest of its row's key.
+func appendDueValue(b []byte, r *row) []byte {
+	first := byte(0)
+	if r.unsent() {
+		first = 1
+	}
+	return binary.BigEndian.AppendUint64(append(b, first), sortable(r.Of.PublishedAt.UnixMilli()))
+}
+
+func parseDueValue(value []byte) (unsent bool, publishedMillis int64, err error) {
+	if len(value) != 9 {
+		return false, 0, errRow
+	}
+	return value[0] == 1, unsortable(binary.BigEndian.Uint64(value[1:])), nil
+}
+
+// loadDue finds the earliest row of each subscription, jumping over the others.
+func (x *Fold) loadDue() (err error) {
+	prefix := []byte{dueSpace}
+	it, err := x.store.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, it.Close()) }()
+	for ok := it.First(); ok; {
+		sub, at, _, good := parseDueKey(it.Key())
+		if !good {
+			return errRow
+		}
+		x.due.add(sub, at)
+		ok = it.SeekGE(after(subscriptionKey(dueSpace, sub)))
+	}
+	return it.Error()
+}
+
+// DueDelivery is a delivery that may be offered.
+type DueDelivery struct {
+	domain.Delivery
+	// Node is the actor that recorded the failure whose retry is due; empty if the delivery waits for anything else.
+	Node string
+}
+
+// DueSubscriptions yields the subscriptions that have a delivery to offer at the given time, and since when; the
+// earliest first. It stops when yield returns false.
+func (x *Fold) DueSubscriptions(now time.Time, yield func(id domain.SubscriptionID, earliest time.Time) bool) {
+	due := x.due.until(now)
+	for len(due) > 0 {
+		e := due[0]
+		if e.exact {
+			heap.Pop(&due)
+			if !yield(e.id, e.bound) {
+				return
+			}
+			continue
+		}
+		earliest, any, err := x.earliestDue(e.id)
+		if err != nil {
+			x.Logger.Error().Err(err).Stringer("subscription", e.id).Msg("due deliveries cannot be read")
+			heap.Pop(&due)
+			continue
+		}
+		x.due.settle(e, earliest, any)
+		if !any || earliest.After(now) {
+			heap.Pop(&due)
+			continue
+		}
+		e.bound, e.exact = earliest, true
+		heap.Fix(&due, 0)
+	}
+}
+
+func (x *Fold) earliestDue(id domain.SubscriptionID) (at time.Time, any bool, err error) {
+	prefix := subscriptionKey(dueSpace, id)
+	err = x.store.scan(prefix, after(prefix), func(key, _ []byte) (bool, error) {
+		if _, at, _, any = parseDueKey(key); !any {
+			return false, errRow
+		}
+		return false, nil
+	})
+	return at, any, err
+}
+
+// Due returns up to limit of a subscription's deliveries that may be offered at the given time, oldest first.
+func (x *Fold) Due(id domain.SubscriptionID, now time.Time, limit int) ([]DueDelivery, error) {
+	if limit <= 0 {
+		return nil, nil
+	}
+	var due []DueDelivery
+	prefix := subscriptionKey(dueSpace, id)
+	end := appendDueKey(nil, id, now.Truncate(time.Microsecond).Add(time.Microsecond), domain.DeliveryID{})
+	err := x.store.scan(prefix, end, func(key, value []byte) (bool, error) {
+		_, _, delivery, ok := parseDueKey(key)
+		_, published, err := parseDueValue(value)
+		if !ok || err != nil {
+			return false, errRow
+		}
+		r, err := x.find(id, published, delivery)
+		if err != nil || r == nil {
+			return err == nil, err
+		}
+		if d := x.view(r); d.Open() && !eligible(&d).After(now) {
+			due = append(due, DueDelivery{d, r.node})
+		}
+		return len(due) < limit, nil
+	})
+	return due, err
+}
+
+// NextDue returns the earliest time at which there may be something to offer; it is never too late. False means that
+// every delivery has ended.
+func (x *Fold) NextDue() (time.Time, bool) {
+	x.due.mu.Lock()
+	defer x.due.mu.Unlock()
+	return x.due.earliest()
+}
+
+// DueChanged pulses when NextDue has become earlier.
+func (x *Fold) DueChanged() <-chan struct{} { return x.due.changed }
+
+// OpenDeliveries counts the deliveries without an end, as of the last committed fact.
+func (x *Fold) OpenDeliveries() int { return int(x.due.open.Load()) }
+
+// UnsentDeliveries counts those of them that wait for their first attempt of all.
+func (x *Fold) UnsentDeliveries() int { return int(x.due.unsent.Load()) }

@@ -1,0 +1,144 @@
+package projections
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/hooklog/hooklog/domain"
+)
+
+// foldPublished begins the deliveries of a message. Who gets it is decided by its place in the log: if the publisher
+// had not seen just the subscription facts before it, the message is matched here again.
+func (x *Fold) foldPublished(p placed, f *domain.MessagePublished) error {
+	id, ok := domain.MessageOfStream(p.Stream)
+	if !ok || p.Revision != 0 {
+		return fmt.Errorf("%w: not the beginning of a message's stream", errMisplaced)
+	}
+	o, ok := x.directory.organizations[f.Organization]
+	if !ok {
+		return fmt.Errorf("%w: a message of no organization", errMisplaced)
+	}
+	targets := f.Targets
+	switch {
+	case f.Only:
+		targets = activeAlone(o.subscribers, f.Targets)
+	case f.Seen != o.subscribers.Seen:
+		targets = o.subscribers.Match(f.EventType, f.Client).Targets
+		if f.Total > len(f.Targets) || !sameSubscriptions(f.Targets, targets) {
+			if err := x.beginCorrection(id, targets, o.subscribers.Seen); err != nil {
+				return err
+			}
+		}
+	}
+	of := f.Of(p.meta)
+	for _, t := range targets {
+		if x.directory.has(t.Subscription, f.Organization) {
+			x.beginFresh(id, of, t)
+		}
+	}
+	return x.batch.set(messageKey(id), nil)
+}
+
+// activeAlone is whom a test goes to: its one target, if that is active.
+func activeAlone(subscribers *domain.Subscribers, targets []domain.Target) []domain.Target {
+	if len(targets) == 0 {
+		return nil
+	}
+	s, ok := subscribers.Get(targets[0].Subscription)
+	if !ok || !s.Active() {
+		return nil
+	}
+	return []domain.Target{{Subscription: s.ID, Revision: s.Revision}}
+}
+
+func sameSubscriptions(a, b []domain.Target) bool {
+	return slices.EqualFunc(a, b, func(a, b domain.Target) bool { return a.Subscription == b.Subscription })
+}
+
+// foldTargets begins the deliveries of a further part of a message, unless the message is matched otherwise.
+func (x *Fold) foldTargets(p placed, f *domain.MessageTargets) error {
+	id, ok := domain.MessageOfStream(p.Stream)
+	if !ok {
+		return fmt.Errorf("%w: not a message's stream", errMisplaced)
+	}
+	corrected, err := x.corrected(id)
+	if err != nil || corrected {
+		return err
+	}
+	return x.beginDeliveries(id, f.MessageOf, f.Targets)
+}
+
+// foldCorrected follows a correction. Usually it is the one that this fold asked for, and its deliveries stand.
+func (x *Fold) foldCorrected(p placed, f *domain.TargetsCorrected) error {
+	id, ok := domain.MessageOfStream(p.Stream)
+	if !ok {
+		return fmt.Errorf("%w: not a message's stream", errMisplaced)
+	}
+	corrected, err := x.corrected(id)
+	if err != nil {
+		return err
+	}
+	if corrected {
+		return x.settleCorrection(id)
+	}
+	for _, sub := range f.Removed {
+		of := domain.DeliveryOf{Message: id, Subscription: sub, PublishedAt: domain.Time(f.PublishedAt)}
+		t, err := x.touch(&of, of.ID())
+		if err != nil {
+			return err
+		}
+		if t != nil && t.row.Next == 0 { // what was attempted stays in the history
+			t.removed = true
+		}
+	}
+	return x.beginDeliveries(id, f.MessageOf, f.Added)
+}
+
+// beginDeliveries begins those deliveries that are not there yet.
+func (x *Fold) beginDeliveries(id domain.MessageID, of domain.MessageOf, targets []domain.Target) error {
+	for _, t := range targets {
+		if err := x.begin(id, of, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// beginFresh begins a delivery that cannot be there yet.
+func (x *Fold) beginFresh(id domain.MessageID, of domain.MessageOf, target domain.Target) {
+	r := newRow(id, of, target)
+	if _, twice := x.batch.rows[r.id]; !twice {
+		x.batch.take(&touchedRow{row: r})
+	}
+}
+
+// begin begins a delivery unless it is there. Its subscription may have been closed since it was matched.
+func (x *Fold) begin(id domain.MessageID, of domain.MessageOf, target domain.Target) error {
+	if !x.directory.has(target.Subscription, of.Organization) {
+		s, _, ok, err := x.storedSubscription(target.Subscription)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errStore, err)
+		}
+		if !ok || s.Organization != of.Organization {
+			return nil
+		}
+	}
+	r := newRow(id, of, target)
+	if was, known := x.batch.rows[r.id]; known {
+		if was.removed {
+			was.row, was.removed = r, false
+		}
+		return nil
+	}
+	known, err := x.touch(&r.Of, r.id)
+	if err == nil && known == nil {
+		x.batch.take(&touchedRow{row: r})
+	}
+	return err
+}
+
+func newRow(id domain.MessageID, of domain.MessageOf, target domain.Target) *row {
+	d := domain.NewDelivery(domain.DeliveryOf{Message: id, Subscription: target.Subscription, Organization: of.Organization,
+		EventType: of.EventType, PublishedAt: domain.Time(of.PublishedAt)}, target.Revision)
+	return &row{Delivery: d, id: d.Of.ID()}
+}

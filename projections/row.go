@@ -1,0 +1,115 @@
+package projections
+
+import (
+	"encoding/binary"
+	"time"
+
+	"github.com/hooklog/hooklog/domain"
+)
+
+// row is how one delivery stands. A row that others can see never changes: whoever folds changes a copy.
+type row struct {
+	domain.Delivery
+	id domain.DeliveryID
+	// cancelled says that a closure ended the present round and that an outcome was folded after it. A closure after
+	// which nothing was folded is not in the row: it is found in the subscription when the row is read.
+	cancelled bool
+	last      Attempt
+	// node is the actor that recorded the last failure, while the delivery waits for its retry.
+	node string
+}
+
+// Attempt is the last attempt of a delivery. Its zero value is none.
+type Attempt struct {
+	At   time.Time
+	Took time.Duration
+	// Status is the HTTP status, or 0 if there was no answer.
+	Status    int
+	Succeeded bool
+}
+
+// unsent reports whether the delivery waits for the first attempt of all.
+func (r *row) unsent() bool { return r.Attempts == 0 }
+
+// eligible is the time from which the clock may offer the delivery: when it is due, or, where something else was to
+// bring the attempt about, when that was given time enough.
+func eligible(d *domain.Delivery) time.Time {
+	switch {
+	case d.Offered == d.Attempts+1:
+		return d.OfferedAt.Add(domain.OfferGrace)
+	case d.RoundAttempts == 0:
+		return d.Due.Add(domain.OfferGrace)
+	}
+	return d.Due
+}
+
+// The bits of a row's first byte.
+const (
+	rowState     = 3 << 0
+	rowCancelled = 1 << 2
+	rowSucceeded = 1 << 3
+)
+
+var rowStates = [...]domain.DeliveryState{domain.Scheduled, domain.Succeeded, domain.Dead}
+
+func (r *row) flags() byte {
+	var b byte
+	for i, s := range rowStates {
+		if r.State == s {
+			b = byte(i)
+		}
+	}
+	if r.cancelled {
+		b |= rowCancelled
+	}
+	if r.last.Succeeded {
+		b |= rowSucceeded
+	}
+	return b
+}
+
+// append writes the row's value; what is in its key is not repeated.
+func (r *row) append(b []byte) []byte {
+	d := &r.Delivery
+	b = append(b, r.flags())
+	b = append(b, d.Of.Message[:]...)
+	b = append(b, d.Of.Organization[:]...)
+	b = appendTime(b, d.Of.PublishedAt)
+	b = appendString(b, d.Of.EventType)
+	b = binary.AppendUvarint(b, uint64(d.Round))
+	b = binary.AppendUvarint(b, uint64(d.Attempts))
+	b = binary.AppendUvarint(b, uint64(d.RoundAttempts))
+	b = binary.AppendUvarint(b, d.RoundRevision)
+	b = appendTime(b, d.Due)
+	b = binary.AppendUvarint(b, d.Next)
+	b = binary.AppendUvarint(b, uint64(d.Offered))
+	b = appendTime(b, d.OfferedAt)
+	b = appendTime(b, r.last.At)
+	b = binary.AppendUvarint(b, uint64(r.last.Took.Microseconds()))
+	b = binary.AppendUvarint(b, uint64(r.last.Status))
+	return appendString(b, r.node)
+}
+
+func parseRow(sub domain.SubscriptionID, id domain.DeliveryID, value []byte) (*row, error) {
+	in := reader{rest: value}
+	flags := in.byte()
+	if int(flags&rowState) >= len(rowStates) {
+		return nil, errRow
+	}
+	r := &row{id: id, cancelled: flags&rowCancelled != 0}
+	d := &r.Delivery
+	d.State, d.Of.Subscription = rowStates[flags&rowState], sub
+	d.Of.Message, d.Of.Organization, d.Of.PublishedAt, d.Of.EventType = in.id(), in.id(), in.time(), in.string()
+	d.Round, d.Attempts, d.RoundAttempts, d.RoundRevision = int(in.number()), int(in.number()), int(in.number()), in.number()
+	d.Due, d.Next, d.Offered, d.OfferedAt = in.time(), in.number(), int(in.number()), in.time()
+	r.last = Attempt{At: in.time(), Took: time.Duration(in.number()) * time.Microsecond, Status: int(in.number()),
+		Succeeded: flags&rowSucceeded != 0}
+	r.node = in.string()
+	return r, in.end()
+}
+
+// round gives the row's times the precision that the store keeps, whatever precision a fact had.
+func (r *row) round() {
+	r.Of.PublishedAt, r.Due, r.OfferedAt = domain.Time(r.Of.PublishedAt), domain.Time(r.Due), domain.Time(r.OfferedAt)
+	r.last.At, r.last.Took = domain.Time(r.last.At), r.last.Took.Truncate(time.Microsecond)
+}
