@@ -31,4 +31,4 @@ lint: ## formatting, vet and staticcheck only
 
 .PHONY: bench
 bench: build ## deliveries/s and CPU beside a bare relay and a bare loop, on this machine (at most 5 minutes)
-	$(GO) run ./internal/bench
+	$(GO) run ./cmd/hooklog-bench --hooklog $(BIN)

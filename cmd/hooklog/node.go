@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/rs/zerolog"
+
+	"github.com/hooklog/hooklog/commands"
+	"github.com/hooklog/hooklog/dispatcher"
+	"github.com/hooklog/hooklog/dispatcher/egress"
+	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog/embedded"
+	httpd "github.com/hooklog/hooklog/http"
+	"github.com/hooklog/hooklog/projections"
+	"github.com/hooklog/hooklog/sealing"
+)
+
+// node is one process of the service: every part of it, joined.
+type node struct {
+	settings *settings
+	logger   zerolog.Logger
+	actor    string // node:<id>
+
+	log        *embedded.Log
+	keys       *sealing.Keyset
+	codec      *domain.Codec
+	fold       *projections.Fold
+	sender     *egress.Client
+	commands   *commands.Commands
+	dispatcher *dispatcher.Dispatcher
+	api        *httpd.API
+	registry   *prometheus.Registry
+	attempts   *attemptMetrics
+
+	public, operator net.Listener
+	// stopping turns the node unready before it stops accepting.
+	stopping atomic.Bool
+	// closers undo the steps of openNode, the last one first.
+	closers []func() error
+}
+
+// openNode opens and joins everything; nothing runs yet. An error leaves nothing open.
+func openNode(ctx context.Context, s *settings, logger zerolog.Logger) (*node, error) {
+	n := &node{settings: s, logger: logger, registry: newRegistry()}
+	for _, step := range []func(context.Context) error{
+		n.openData, n.openLog, n.bootstrap, n.openFold, n.openWriteSide, n.openDispatcher, n.listen, n.openAPI, n.measure,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, errors.Join(err, n.close())
+		}
+	}
+	return n, nil
+}
+
+// close releases what openNode opened. It is called once run has returned.
+func (n *node) close() error {
+	var errs []error
+	for _, undo := range slices.Backward(n.closers) {
+		errs = append(errs, undo())
+	}
+	n.closers = nil
+	return errors.Join(errs...)
+}
+
+func (n *node) atClose(undo func() error) { n.closers = append(n.closers, undo) }
+
+// openData makes the data directory, which only its owner may enter.
+func (n *node) openData(context.Context) error {
+	if err := os.MkdirAll(n.settings.data, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	return nil
+}
+
+// openLog opens the log first of all: its lock keeps every other process away from the data directory.
+func (n *node) openLog(context.Context) (err error) {
+	options := embedded.Options{CacheSize: int64(n.settings.logCache), Logger: part(n.logger, "log")}
+	if n.log, err = embedded.Open(n.settings.logDir(), options); err != nil {
+		return err
+	}
+	n.atClose(n.log.Close)
+	if n.keys, err = openKeyset(n.settings, n.logger, n.log.Empty()); err != nil {
+		return err
+	}
+	n.codec = domain.NewCodec(n.keys)
+	id, err := openNodeID(n.settings.nodePath())
+	n.actor = "node:" + id
+	return err
+}
+
+// bootstrap makes sure that keyset and log belong together, before anything is folded with it, and that there is an
+// operator key. It has no read side yet and needs none.
+func (n *node) bootstrap(ctx context.Context) error {
+	c, err := commands.New(commands.Config{Log: n.log, Keys: n.keys, Directory: noDirectory{}, URLs: noURLs{}, Logger: n.logger})
+	if err != nil {
+		return err
+	}
+	by := commands.By{Actor: n.actor}
+	if err := c.CheckKeyset(ctx, by); err != nil {
+		return fmt.Errorf("keyset %s: %w", n.settings.keysetPath(), err)
+	}
+	return ensureOperatorKey(ctx, c, by, n.settings.operatorKeyPath(), n.logger)
+}
+
+func (n *node) openFold(context.Context) (err error) {
+	n.fold, err = projections.Open(projections.Config{Dir: n.settings.projectionsDir(), Feed: n.log, Streams: n.log,
+		Codec: n.codec, Logger: part(n.logger, "projections")})
+	if err != nil {
+		return fmt.Errorf("open the read models in %s: %w", n.settings.projectionsDir(), err)
+	}
+	n.atClose(n.fold.Close)
+	return nil
+}
+
+func (n *node) openWriteSide(context.Context) (err error) {
+	if len(n.settings.allowInsecure) > 0 {
+		n.logger.Warn().Interface("networks", n.settings.allowInsecure).
+			Msg("INSECURE: deliveries may go to these networks, also over plain http; this is for development only")
+	}
+	if n.sender, err = egress.New(egress.Config{AllowInsecure: n.settings.allowInsecure}); err != nil {
+		return err
+	}
+	n.atClose(func() error { n.sender.Close(); return nil })
+	n.commands, err = commands.New(commands.Config{Log: n.log, Keys: n.keys, Directory: n.fold,
+		URLs: urlPolicy{n.sender.Guard()}, Logger: part(n.logger, "commands")})
+	return err
+}
+
+func (n *node) openDispatcher(context.Context) (err error) {
+	n.attempts = newAttemptMetrics(n.registry)
+	n.dispatcher, err = dispatcher.New(dispatcher.Config{
+		Groups: n.log, Fold: foldOf{n.fold}, Recorder: recorderOf{n.commands, commands.By{Actor: n.actor}}, Sender: n.sender,
+		Codec: n.codec, Node: n.actor, StopGrace: n.settings.stopGrace, Observe: n.attempts.observe,
+		Logger: part(n.logger, "dispatcher"),
+		Limits: dispatcher.Limits{Lane: n.settings.perSubscription, Host: n.settings.perHost, Process: n.settings.maxInFlight},
+	})
+	return err
+}
+
+func (n *node) openAPI(context.Context) (err error) {
+	n.api, err = httpd.New(httpd.Config{Commands: n.commands, Fold: n.fold, Positions: positionsOf{n.fold}, Readiness: n.fold,
+		Pressure:    &pressure{backlog: n.fold.UnsentDeliveries, maxBacklog: n.settings.maxBacklog, free: n.log.FreeSpace, minFree: n.settings.minFree},
+		Unavailable: unavailable, RateLimit: n.settings.rateLimit, Registry: n.registry, Logger: part(n.logger, "http")})
+	return err
+}
+
+// part marks the lines of a component.
+func part(logger zerolog.Logger, name string) zerolog.Logger {
+	return logger.With().Str("part", name).Logger()
+}

@@ -1,0 +1,34 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+)
+
+func (p *program) serveCommand() *cobra.Command {
+	c := &cobra.Command{Use: "serve", Short: "Run the service", Args: noArguments,
+		Long: "Run the service on the log of a data directory, which is made if it is new; with a new log come a keyset and an\n" +
+			"operator key (operator.key). Runs until SIGINT or SIGTERM; a second signal ends it at once.",
+		Example: "  hooklog serve --data data --listen 127.0.0.1:8080 --operator-listen 127.0.0.1:8081"}
+	cfg := configure(c, ofServer)
+	c.RunE = func(c *cobra.Command, _ []string) (err error) {
+		if err := cfg.load(c.Flags(), p.env); err != nil {
+			return err
+		}
+		logger, err := newLogger(&cfg.settings, p.err)
+		if err != nil {
+			return err
+		}
+		for _, name := range cfg.strangers {
+			logger.Warn().Str("variable", name).Msg("this variable looks like a setting and is none")
+		}
+		n, err := openNode(c.Context(), &cfg.settings, logger)
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, n.close()) }()
+		return n.run(c.Context())
+	}
+	return c
+}
