@@ -31,9 +31,10 @@ func (d *Dispatcher) run(t *task) {
 		return
 	}
 	sent := d.Sender.Post(d.hard, a.request)
-	if d.hard.Err() != nil && !sent.Succeeded() && sent.Status == 0 {
-		t.work.fail() // cut off by our own end: no outcome of the receiver's
-		d.finish(t, result{brake: -1})
+	if ours(sent) {
+		t.work.fail()
+		d.finish(t, result{brake: d.brake(t.of.Subscription)})
+		d.Logger.Error().Stringer("delivery", t.id).Str("reason", sent.Reason).Str("detail", sent.Detail).Msg("attempt not made")
 		return
 	}
 	r := result{succeeded: sent.Succeeded(), timedOut: sent.Reason == "timeout", took: sent.Duration}
@@ -54,6 +55,14 @@ func (d *Dispatcher) run(t *task) {
 		d.finish(t, r)
 	}
 }
+
+// ours reports whether an attempt failed for a reason of this process: its end, or its want of files and ports. Such
+// an attempt says nothing of the receiver and is not recorded; the fact is handed out again.
+func ours(sent egress.Result) bool {
+	return sent.Reason == reasonOf(egress.KindCanceled) || sent.Reason == reasonOf(egress.KindLocal)
+}
+
+func reasonOf(k egress.Kind) string { return "http_error:" + string(k) }
 
 // finish gives a slot back and lets the tasks run that can.
 func (d *Dispatcher) finish(t *task, r result) {
