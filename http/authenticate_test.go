@@ -80,7 +80,7 @@ func TestAKeyExpires(t *testing.T) {
 func TestAKeyThatIsNotFoldedYetIsFoundInItsStream(t *testing.T) {
 	t.Parallel()
 	h := build(t)
-	h.fold.stop()
+	h.stopFolding()
 	k, _, err := h.commands.IssueKey(t.Context(), by, domain.KeyRequest{Scopes: []domain.Scope{domain.ScopeAudit}, Mode: "live"})
 	h.must(err)
 	h.want(200, "GET", me, k.Token.Reveal(), "")

@@ -108,7 +108,7 @@ func TestANodeThatIsBehind(t *testing.T) {
 		by     time.Duration
 		behind bool
 	}{{0, false}, {10 * time.Second, false}, {10*time.Second + 1, true}} {
-		h.fold.setLag(lag.by)
+		h.lag.by.Store(int64(lag.by))
 		partner, ready := 200, 200
 		if lag.behind {
 			partner, ready = 503, 503

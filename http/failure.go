@@ -4,13 +4,14 @@ import (
 	"net/http"
 
 	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/projections"
 )
 
 // Failures lists failed attempts.
 type Failures interface {
 	// Failures lists the failed attempts of a subscription, newest first. A cursor of another subscription or
 	// organization is refused with BadCursor.
-	Failures(org domain.OrganizationID, sub domain.SubscriptionID, limit int, cursor string) (page []Failure, next string, err error)
+	Failures(org domain.OrganizationID, sub domain.SubscriptionID, limit int, cursor string) (page []projections.Failure, next string, err error)
 }
 
 // failureBody is one failed attempt.
@@ -26,7 +27,7 @@ type failureBody struct {
 	CreatedAt    timestamp             `json:"created_at"`
 }
 
-func showFailure(f Failure) failureBody {
+func showFailure(f projections.Failure) failureBody {
 	body := failureBody{ID: f.ID, Subscription: f.Subscription, EventType: f.EventType, Event: f.Message, Status: f.Status,
 		Attempts: f.Attempt, Reason: f.Reason, CreatedAt: timestamp(f.At)}
 	if f.HTTPStatus != 0 {

@@ -23,6 +23,7 @@ import (
 	"github.com/hooklog/hooklog/eventlog"
 	"github.com/hooklog/hooklog/eventlog/embedded"
 	httpd "github.com/hooklog/hooklog/http"
+	"github.com/hooklog/hooklog/projections"
 	"github.com/hooklog/hooklog/sealing"
 )
 
@@ -32,12 +33,15 @@ type house struct {
 	testing.TB
 	log      *embedded.Log
 	commands *commands.Commands
-	fold     *fold
+	fold     *projections.Fold
+	lag      *lagging
 	api      *httpd.API
 	url      string
 	logged   *lockedBuffer
 	operator string
 	broken   *breakable
+	// stopFolding lets the read side stand still.
+	stopFolding func()
 }
 
 // by is who acts where a test goes past the API.
@@ -52,11 +56,14 @@ func build(t testing.TB, change ...func(*httpd.Config)) *house {
 	h.must(err)
 	keys, err := sealing.NewKeyset()
 	h.must(err)
-	h.fold = openFold(t, h.log, domain.NewCodec(keys))
+	h.fold, err = projections.Open(projections.Config{Dir: "fold", FS: vfs.NewMem(), Feed: h.log, Streams: h.log, Codec: domain.NewCodec(keys)})
+	h.must(err)
+	h.run()
+	h.lag = &lagging{Fold: h.fold}
 	h.broken = &breakable{Streams: h.log}
 	h.commands, err = commands.New(commands.Config{Log: h.broken, Keys: keys, Directory: h.fold, URLs: urls{}})
 	h.must(err)
-	config := httpd.Config{Commands: h.commands, Fold: h.fold, Positions: positions{h.fold}, Readiness: h.fold,
+	config := httpd.Config{Commands: h.commands, Fold: h.fold, Positions: positions{h.fold}, Readiness: h.lag,
 		Logger:      zerolog.New(h.logged),
 		Unavailable: func(err error) bool { return errors.Is(err, eventlog.ErrNoSpace) }}
 	for _, c := range change {
@@ -70,7 +77,8 @@ func build(t testing.TB, change ...func(*httpd.Config)) *house {
 	h.url = server.URL
 	t.Cleanup(func() {
 		server.Close()
-		h.fold.stop()
+		h.stopFolding()
+		h.must(h.fold.Close())
 		h.must(h.log.Close())
 	})
 	token, err := commands.NewOperatorToken()
@@ -80,6 +88,33 @@ func build(t testing.TB, change ...func(*httpd.Config)) *house {
 	h.operator = token.Reveal()
 	h.must(h.fold.WaitFor(t.Context(), at))
 	return h
+}
+
+// run lets the fold follow the log until stopFolding is called, which may be called twice.
+func (h *house) run() {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		if err := h.fold.Run(ctx); err != nil {
+			h.Errorf("the fold ended: %v", err)
+		}
+	}()
+	h.stopFolding = func() { cancel(); <-ended }
+}
+
+// lagging is a fold that can be told to be behind.
+type lagging struct {
+	*projections.Fold
+	by atomic.Int64
+}
+
+// Lag is what was set, if something was.
+func (l *lagging) Lag() time.Duration {
+	if by := l.by.Load(); by > 0 {
+		return time.Duration(by)
+	}
+	return l.Fold.Lag()
 }
 
 func (h *house) must(err error) {
@@ -228,7 +263,7 @@ func (urls) CheckURL(_ context.Context, raw string) error {
 }
 
 // positions joins the API with the fold, as cmd/hooklog does.
-type positions struct{ fold *fold }
+type positions struct{ fold *projections.Fold }
 
 func (p positions) WaitForPosition(ctx context.Context, position string) error {
 	at, err := eventlog.ParsePosition(position)

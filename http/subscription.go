@@ -5,13 +5,14 @@ import (
 
 	"github.com/hooklog/hooklog/commands"
 	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/projections"
 )
 
 // Subscriptions finds subscriptions in this node's fold.
 type Subscriptions interface {
 	Subscription(id domain.SubscriptionID) (domain.Subscription, bool)
 	// Subscriptions lists those of an organization that are not deleted, newest first; limit 0 is all.
-	Subscriptions(org domain.OrganizationID, limit int, cursor string) (page []SubscriptionRow, next string, err error)
+	Subscriptions(org domain.OrganizationID, limit int, cursor string) (page []projections.SubscriptionRow, next string, err error)
 }
 
 // webhookBody is a subscription as the partner API shows it. The secret is there once, when it was made.
@@ -27,7 +28,7 @@ type webhookBody struct {
 	Secret              string                `json:"secret,omitempty"`
 }
 
-func showWebhook(row SubscriptionRow) webhookBody {
+func showWebhook(row projections.SubscriptionRow) webhookBody {
 	s := row.Subscription
 	body := webhookBody{ID: s.ID, Organization: s.Organization, URL: s.URL, Events: s.Events, Active: s.Active(),
 		ConsecutiveFailures: row.Consecutive, CreatedAt: timestamp(s.CreatedAt)}
@@ -56,7 +57,7 @@ func (x *exchange) createSubscription() error {
 	if err := x.managed(at); err != nil {
 		return err
 	}
-	body := showWebhook(SubscriptionRow{Subscription: s})
+	body := showWebhook(projections.SubscriptionRow{Subscription: s})
 	body.Secret = secret.Reveal()
 	return x.reply(http.StatusCreated, body)
 }
