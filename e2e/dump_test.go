@@ -1,0 +1,112 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// ledger is what `hooklog log dump` says about deliveries, by the event's id.
+type ledger struct {
+	messages   map[string]int // targets of each message
+	deliveries map[string]*recorded
+	facts      map[string]int // facts of each type
+}
+
+// recorded is one delivery in the log.
+type recorded struct {
+	id, message string
+	attempts    int
+	ends        map[int]int // ends of each round
+	delivered   bool
+	dead        bool
+}
+
+func (r *recorded) ended() bool { return r != nil && (r.delivered || r.dead) }
+
+// dumped is the part of a fact that is looked at here.
+type dumped struct {
+	Stream, Type string
+	Data         struct {
+		Message string
+		Round   int
+		Attempt int
+		Extra   bool
+		Dead    bool
+		Targets []json.RawMessage
+	}
+}
+
+// dump reads the log of the stopped server, and demands that it verifies.
+func (s *server) dump(t *testing.T) ledger {
+	t.Helper()
+	if out, complaint, code := run(t, "log", "verify", "--data", s.data); code != 0 {
+		t.Fatalf("log verify failed with %d: %s%s", code, out, complaint)
+	}
+	out, complaint, code := run(t, "log", "dump", "--data", s.data)
+	if code != 0 {
+		t.Fatalf("log dump failed with %d: %s", code, complaint)
+	}
+	l := ledger{map[string]int{}, map[string]*recorded{}, map[string]int{}}
+	for line := range strings.Lines(out) {
+		var f dumped
+		if err := json.Unmarshal([]byte(line), &f); err != nil {
+			t.Fatalf("log dump printed %v: %s", err, line)
+		}
+		l.add(t, f)
+	}
+	return l
+}
+
+func (l ledger) add(t *testing.T, f dumped) {
+	t.Helper()
+	l.facts[f.Type]++
+	category, id, _ := strings.Cut(f.Stream, "-")
+	switch {
+	case category == "hl_message":
+		l.messages["evt_"+strings.TrimPrefix(id, "evt_")] += len(f.Data.Targets)
+	case f.Type == "hooklog.AttemptSucceeded.v1", f.Type == "hooklog.AttemptFailed.v1":
+		d := l.deliveries[f.Data.Message]
+		if d == nil {
+			d = &recorded{id: "del_" + strings.TrimPrefix(id, "del_"), message: f.Data.Message, ends: map[int]int{}}
+			l.deliveries[f.Data.Message] = d
+		}
+		if d.id != "del_"+strings.TrimPrefix(id, "del_") {
+			t.Fatalf("event %s has two deliveries; these tests use one subscription", d.message)
+		}
+		d.add(t, f)
+	}
+}
+
+func (r *recorded) add(t *testing.T, f dumped) {
+	t.Helper()
+	r.attempts++
+	if f.Data.Attempt != r.attempts {
+		t.Errorf("delivery %s: attempt %d is recorded as number %d", r.id, r.attempts, f.Data.Attempt)
+	}
+	succeeded := f.Type == "hooklog.AttemptSucceeded.v1"
+	if f.Data.Extra || !succeeded && !f.Data.Dead {
+		return
+	}
+	r.ends[f.Data.Round]++
+	r.delivered, r.dead = r.delivered || succeeded, r.dead || f.Data.Dead
+	if r.ends[f.Data.Round] > 1 {
+		t.Errorf("delivery %s has two ends in round %d", r.id, f.Data.Round)
+	}
+}
+
+// summary is for the test's log.
+func (l ledger) summary() string {
+	delivered, dead, attempts := 0, 0, 0
+	for _, d := range l.deliveries {
+		attempts += d.attempts
+		if d.delivered {
+			delivered++
+		}
+		if d.dead {
+			dead++
+		}
+	}
+	return fmt.Sprintf("%d messages, %d delivered, %d dead, %d attempts", len(l.messages), delivered, dead, attempts)
+}
