@@ -3,8 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -24,5 +28,86 @@ func (p *program) deliveriesShow() *cobra.Command {
 	})
 }
 
-// delivery shows the history of one.
-func (s show) delivery(raw json.RawMessage) error { return s.raw(raw) }
+// delivery is what the server says of one, with everything that was recorded of it.
+type delivery struct {
+	ID             string         `json:"id"`
+	SubscriptionID string         `json:"subscription_id"`
+	EventID        string         `json:"event_id"`
+	EventType      string         `json:"event_type"`
+	Status         string         `json:"status"`
+	NextAttemptAt  string         `json:"next_attempt_at"`
+	CancelledBy    string         `json:"cancelled_by"`
+	History        []deliveryFact `json:"history"`
+}
+
+type deliveryFact struct {
+	Position      string `json:"position"`
+	Type          string `json:"type"`
+	At            string `json:"at"`
+	Attempt       int    `json:"attempt"`
+	NextAttemptAt string `json:"next_attempt_at"`
+	DueAt         string `json:"due_at"`
+	Dead          bool   `json:"dead"`
+	Request       *struct {
+		TookMicros int64  `json:"took_us"`
+		HTTPStatus int    `json:"http_status"`
+		Reason     string `json:"reason"`
+	} `json:"request"`
+}
+
+// delivery shows how a delivery stands and what happened to it, oldest first.
+func (s show) delivery(raw json.RawMessage) error {
+	if s.json {
+		return s.raw(raw)
+	}
+	var d delivery
+	if err := json.Unmarshal(raw, &d); err != nil {
+		return fmt.Errorf("the server's answer is not a delivery: %w", err)
+	}
+	err := s.one(raw, [][2]string{{"delivery", d.ID}, {"event", d.EventID}, {"type", d.EventType}, {"subscription", d.SubscriptionID},
+		{"status", d.Status}, {"next attempt", d.NextAttemptAt}, {"cancelled by", d.CancelledBy}})
+	if err != nil {
+		return err
+	}
+	rows := make([][]string, len(d.History))
+	for i, f := range d.History {
+		rows[i] = []string{f.At, f.Position, f.name(), f.attempt(), f.story()}
+	}
+	if _, err := fmt.Fprintln(s.out); err != nil {
+		return err
+	}
+	return s.list(nil, "AT POSITION FACT ATTEMPT WHAT", rows)
+}
+
+// name is the fact's type without the prefix that all have.
+func (f deliveryFact) name() string { return strings.TrimPrefix(f.Type, "hooklog.") }
+
+func (f deliveryFact) attempt() string {
+	if f.Attempt == 0 {
+		return "-"
+	}
+	return strconv.Itoa(f.Attempt)
+}
+
+// story is what came of it, in words.
+func (f deliveryFact) story() string {
+	var words []string
+	if r := f.Request; r != nil {
+		words = append(words, (time.Duration(r.TookMicros) * time.Microsecond).String())
+		if r.HTTPStatus != 0 {
+			words = append(words, fmt.Sprintf("answered %d", r.HTTPStatus))
+		}
+		if r.Reason != "" {
+			words = append(words, r.Reason)
+		}
+	}
+	switch {
+	case f.Dead:
+		words = append(words, "dead")
+	case f.NextAttemptAt != "":
+		words = append(words, "next at "+f.NextAttemptAt)
+	case f.DueAt != "":
+		words = append(words, "due since "+f.DueAt)
+	}
+	return strings.Join(words, ", ")
+}

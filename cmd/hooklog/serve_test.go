@@ -89,9 +89,14 @@ func TestClientCommandsAgainstAServer(t *testing.T) {
 	}
 	id := deliveryID(t, sent.EventID, sub.ID)
 	eventually(t, "the attempt is recorded", func() bool {
-		o := hooklog(t, env, "deliveries", "show", id)
-		return o.code == exitOK && strings.Contains(o.out, "succeeded")
+		return decode[delivery](t, succeed(t, env, "deliveries", "show", id, "--json")).Status == "success"
 	})
+	history := succeed(t, env, "deliveries", "show", id)
+	for _, text := range []string{id, sent.EventID, sub.ID, "MessagePublished.v1", "AttemptSucceeded.v1", "answered 200"} {
+		if !strings.Contains(history, text) {
+			t.Errorf("deliveries show lacks %q:\n%s", text, history)
+		}
+	}
 	fail(t, exitFailed, env, []string{"deliveries", "show", "del_x"}, "404")
 
 	succeed(t, env, "keys", "revoke", key.KeyID, "--org", "acme")
