@@ -111,7 +111,7 @@ func (c *crash) takeStock(t *testing.T) {
 		}
 	}
 	for event := range l.messages {
-		if !l.deliveries[event].ended() {
+		if !l.byEvent[event].ended() {
 			c.open[event]++
 			continue
 		}
@@ -155,7 +155,7 @@ func (c *crash) finish(t *testing.T) ledger {
 func (c *crash) unended(l ledger) int {
 	n := 0
 	for event := range l.messages {
-		if !l.deliveries[event].ended() {
+		if !l.byEvent[event].ended() {
 			n++
 		}
 	}
@@ -166,11 +166,11 @@ func (c *crash) unended(l ledger) int {
 func (c *crash) check(t *testing.T, l ledger) {
 	t.Helper()
 	for _, event := range c.acknowledged {
-		if d := l.deliveries[event]; !d.ended() {
+		if d := l.byEvent[event]; !d.ended() {
 			t.Errorf("event %s was acknowledged and neither arrived nor is dead", event)
 		}
 	}
-	for event, d := range l.deliveries {
+	for event, d := range l.byEvent {
 		seen := c.receiver.count(event)
 		if more := seen - d.attempts; more > c.open[event] {
 			t.Errorf("delivery %s: %d requests seen, %d attempts recorded, and only %d kills while it was open", d.id, seen, d.attempts, c.open[event])
@@ -189,7 +189,7 @@ func (c *crash) history(t *testing.T, l ledger) {
 	t.Helper()
 	c.start(t)
 	n := 0
-	for event, d := range l.deliveries {
+	for event, d := range l.byEvent {
 		if n++; n > 20 {
 			break
 		}

@@ -60,14 +60,16 @@ func files(t *testing.T, dir string) map[string]string {
 
 func unchanged(t *testing.T, dir string, before map[string]string) {
 	t.Helper()
-	for path, content := range files(t, dir) {
-		if before[path] != content {
-			t.Errorf("%s was changed", path)
+	now := files(t, dir)
+	for path, content := range now {
+		if was, ok := before[path]; !ok || was != content {
+			t.Errorf("%s was changed or made", path)
 		}
-		delete(before, path)
 	}
 	for path := range before {
-		t.Errorf("%s is gone", path)
+		if _, ok := now[path]; !ok {
+			t.Errorf("%s is gone", path)
+		}
 	}
 }
 
@@ -133,21 +135,38 @@ func TestADirectoryWithoutPermissionIsRefused(t *testing.T) {
 		t.Skip("only root can run the program as somebody else")
 	}
 	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
-	open := t.TempDir()
-	if err := os.Chmod(open, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	cannotServe(t, nobody, filepath.Join(open, "new"), "may not", open)
+	open := visibleDirectory(t)
+	cannotServe(t, nobody, filepath.Join(open, "new"), open, "permission denied")
 
-	s := newServer(t)
+	s := newServerIn(t, filepath.Join(open, "data"))
 	s.stop(t)
+	before := files(t, s.data)
+	cannotServe(t, nobody, s.data, s.data, "permission denied")
+	unchanged(t, s.data, before)
 	if err := os.Chmod(s.data, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	before := files(t, s.data)
-	cannotServe(t, nobody, s.data, s.data)
+	cannotServe(t, nobody, s.data, s.data, "permission denied")
 	unchanged(t, s.data, before)
 	s.start(t)
+}
+
+// visibleDirectory is a directory that every user may enter; those of the test are its owner's alone.
+func visibleDirectory(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "hooklog-e2e-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
 }
 
 func TestADataDirectoryThatIsAFileIsRefused(t *testing.T) {
