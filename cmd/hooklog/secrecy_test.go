@@ -72,6 +72,10 @@ func TestSecretsAppearNowhere(t *testing.T) {
 	written = append(written, s.log.String(), again.log.String(), succeed(t, nil, "log", "dump", "--data", data),
 		succeed(t, []string{"HOOKLOG_KEY=" + made.partner.key.Reveal()}, "config"))
 
+	// What is no secret is found: the search would find the others.
+	if found := filesWith(t, data, made.subscription.ID); len(found) == 0 || !strings.Contains(strings.Join(written, ""), made.subscription.ID) {
+		t.Fatalf("the subscription's id is found in %v", found)
+	}
 	for _, secret := range secrets {
 		if len(secret) < 15 {
 			t.Fatalf("a secret of %d characters", len(secret))
@@ -81,7 +85,9 @@ func TestSecretsAppearNowhere(t *testing.T) {
 				t.Errorf("a secret appears in what was written (%d): …%.300s", i, text[strings.Index(text, secret):])
 			}
 		}
-		lookInFiles(t, data, secret)
+		if found := filesWith(t, data, secret); len(found) > 0 {
+			t.Errorf("%v hold a secret", found)
+		}
 	}
 }
 
@@ -116,12 +122,12 @@ func refusal(t *testing.T, c *client, method, path, body string) string {
 	return string(a.body)
 }
 
-// lookInFiles looks for a secret in every file of the data directory but the one that is to hold it.
-func lookInFiles(t *testing.T, data, secret string) {
+// filesWith finds the files of the data directory that hold a text, but for the one that is to hold a secret.
+func filesWith(t *testing.T, data, text string) (found []string) {
 	t.Helper()
 	files := 0
 	err := filepath.WalkDir(data, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() || path == filepath.Join(data, "operator.key") {
+		if err != nil || d.IsDir() || path == filepath.Join(data, operatorKeyFile) {
 			return err
 		}
 		content, err := os.ReadFile(path)
@@ -129,12 +135,13 @@ func lookInFiles(t *testing.T, data, secret string) {
 			return err
 		}
 		files++
-		if strings.Contains(string(content), secret) {
-			t.Errorf("%s holds a secret", path)
+		if strings.Contains(string(content), text) {
+			found = append(found, path)
 		}
 		return nil
 	})
 	if err != nil || files < 5 {
 		t.Fatalf("looked into %d files: %v", files, err)
 	}
+	return found
 }
