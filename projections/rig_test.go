@@ -312,3 +312,5 @@ func offered(t testing.TB, x *Fold, at time.Time) (ids []domain.DeliveryID) {
 	}
 	return ids
 }
+
+const testType = "vc.test.ping"
