@@ -41,7 +41,7 @@ type Config struct {
 	Readiness Readiness
 	// Pressure is asked before every message; nil never refuses.
 	Pressure Pressure
-	// Stopping tells that the node takes its leave, so that /readyz says so; nil never does.
+	// Stopping tells that the node takes its leave, so that /readyz says so and streams of lines end; nil never does.
 	Stopping func() bool
 	// Unavailable tells which faults are the log's and may pass: they are answered 503 instead of 500.
 	Unavailable func(error) bool
@@ -97,6 +97,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Registry == nil {
 		c.Registry = prometheus.NewRegistry()
+	}
+	if c.Stopping == nil {
+		c.Stopping = func() bool { return false }
 	}
 	if c.Unavailable == nil {
 		c.Unavailable = func(error) bool { return false }

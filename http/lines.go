@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/hooklog/hooklog/commands"
@@ -24,7 +25,8 @@ func (x *exchange) publishLines(org domain.OrganizationID) error {
 	if err := connection.EnableFullDuplex(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return fmt.Errorf("answer while reading: %w", err)
 	}
-	l := lines{bufio.NewReaderSize(&patient{x.r.Body, connection, time.Time{}}, 64<<10)}
+	body := &patient{body: x.r.Body, connection: connection}
+	l := lines{bufio.NewReaderSize(body, 64<<10)}
 	if err := l.begin(); err != nil {
 		return err
 	}
@@ -36,18 +38,18 @@ func (x *exchange) publishLines(org domain.OrganizationID) error {
 		defer close(b.queue)
 		reading <- b.readLines(ctx, l)
 	}()
-	writing := x.writeResults(b, connection)
-	if writing != nil {
+	err := x.writeResults(b, connection)
+	if err != nil {
 		cancel()
-		// What the reader waits for will not come: a deadline in the past wakes it.
-		if err := connection.SetReadDeadline(time.Unix(1, 0)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			x.Logger.Debug().Err(err).Str("request", x.id).Msg("could not stop reading")
-		}
+		body.stop()
 		for i := range b.queue {
 			<-i.done
 		}
 	}
-	return errors.Join(writing, <-reading)
+	if err = errors.Join(err, <-reading); err != nil {
+		body.stop() // or the server would wait for the rest before it closes the connection
+	}
+	return err
 }
 
 // writeResults writes results as they come, and the position of the last message as a trailer.
@@ -94,9 +96,15 @@ func (x *exchange) flush(out []byte, connection *http.ResponseController) error 
 	return nil
 }
 
+// errStopping cuts a stream off: the rest can be sent to another node.
+var errStopping = errors.New("the node is stopping")
+
 // readLines adds a message for each line until the body ends.
 func (b *batch) readLines(ctx context.Context, l lines) error {
 	for {
+		if b.x.Stopping() {
+			return errStopping
+		}
 		line, refused, err := l.next()
 		if errors.Is(err, io.EOF) {
 			return nil
@@ -165,16 +173,40 @@ func (l lines) skip() error {
 type patient struct {
 	body       io.Reader
 	connection *http.ResponseController
-	extended   time.Time
+
+	mu       sync.Mutex
+	extended time.Time
+	stopped  bool
 }
 
 // Read reads what is there, waiting at most about lineTimeout.
 func (p *patient) Read(b []byte) (int, error) {
-	if now := time.Now(); now.Sub(p.extended) > time.Second {
-		p.extended = now
-		if err := p.connection.SetReadDeadline(now.Add(lineTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-			return 0, err
-		}
+	if err := p.extend(); err != nil {
+		return 0, err
 	}
 	return p.body.Read(b)
+}
+
+// extend moves the deadline on, at most once a second.
+func (p *patient) extend() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	now := time.Now()
+	if p.stopped || now.Sub(p.extended) < time.Second {
+		return nil
+	}
+	p.extended = now
+	err := p.connection.SetReadDeadline(now.Add(lineTimeout))
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+// stop ends a Read that waits, and every one that follows: the deadline is in the past from now on.
+func (p *patient) stop() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stopped = true
+	_ = p.connection.SetReadDeadline(time.Unix(1, 0)) // a connection without deadlines is a test's
 }

@@ -30,7 +30,7 @@ func (x *exchange) ready() error {
 	lag, live := x.Readiness.Lag(), x.Readiness.Live()
 	seconds := lag.Seconds()
 	switch {
-	case x.Stopping != nil && x.Stopping():
+	case x.Stopping():
 		return x.reply(http.StatusServiceUnavailable, healthBody{"stopping", &live, &seconds})
 	case x.behind():
 		return x.reply(http.StatusServiceUnavailable, healthBody{"behind", &live, &seconds})

@@ -27,18 +27,17 @@ func (x *exchange) wrote(at place) {
 }
 
 // managed tells the place of a write to what is managed, and waits a little until this node's lists show it. If they do
-// not in time, the write is answered all the same.
-func (x *exchange) managed(at place) error {
+// not in time, or cannot, the write is answered all the same: it happened.
+func (x *exchange) managed(at place) {
 	x.wrote(at)
 	if at.IsZero() {
-		return nil
+		return
 	}
 	ctx, cancel := context.WithTimeout(x.context(), maxWait)
 	defer cancel()
 	if err := x.Positions.WaitForPosition(ctx, at.String()); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("wait for the read side: %w", err)
+		x.Logger.Warn().Err(err).Str("request", x.id).Msg("could not wait for the read side")
 	}
-	return nil
 }
 
 // catchUp waits until this node shows the write that the caller names.

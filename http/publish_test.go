@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -247,5 +248,23 @@ func TestABrokenStreamPublishesNoHalfLine(t *testing.T) {
 	}
 	if after := h.facts(); after != before {
 		t.Errorf("%d facts were recorded after the caller broke off", after-before)
+	}
+}
+
+func TestAStreamEndsWhenTheNodeStops(t *testing.T) {
+	t.Parallel()
+	var stopping atomic.Bool
+	h, key := platform(t, func(c *httpd.Config) { c.Stopping = stopping.Load })
+	s := h.stream(t, key, line)
+	if r := s.result(); r.Status != 202 {
+		t.Fatalf("got %+v", r)
+	}
+	stopping.Store(true)
+	s.send(line) // whoever waits for it takes it still
+	if r := s.result(); r.Status != 202 {
+		t.Fatalf("got %+v", r)
+	}
+	if _, err := io.ReadAll(s.out); err == nil {
+		t.Error("the answer ended as if it were whole")
 	}
 }

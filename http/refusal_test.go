@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hooklog/hooklog/commands"
 	"github.com/hooklog/hooklog/domain"
 )
 
@@ -24,7 +23,6 @@ type scene struct {
 	active, disabled, deleted, foreign  string // subscription ids
 	secret, disabledSecret              string
 	event, otherEvent                   string
-	now                                 func() time.Time
 }
 
 func keyID(token string) string {
@@ -107,7 +105,6 @@ func (s *scene) refusals() []refusal {
 	data := func(data string) string { return `{"type":"order.paid","data":` + data + `}` }
 	big := strings.Repeat("x", 64<<10)
 	ndjson := []string{"Content-Type", "application/x-ndjson"}
-	_ = ndjson
 	deep := strings.Repeat("[", 200) + strings.Repeat("]", 200)
 	schedule := func(n int) string { return `["1m"` + strings.Repeat(`,"1m"`, n-1) + `]` }
 	org := func(members string) string { return `{"slug":"new","name":"New"` + members + `}` }
@@ -448,5 +445,3 @@ func TestEveryRowIsTried(t *testing.T) {
 
 // rowsOfOwnTests are those that need more than one request.
 var rowsOfOwnTests = []string{"request.behind", "request.late", "auth.slowed", "limit.exceeded", "publish.backlog", "publish.disk"}
-
-var _ = commands.By{}

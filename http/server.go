@@ -10,7 +10,7 @@ import (
 // Bounds of a connection. A stream of lines moves its deadlines on as long as something comes.
 const (
 	headerTimeout = 10 * time.Second
-	readTimeout   = 30 * time.Second
+	readTimeout   = 60 * time.Second
 	writeTimeout  = 60 * time.Second
 	idleTimeout   = 120 * time.Second
 	maxHeader     = 32 << 10
