@@ -17,43 +17,82 @@ import (
 // maxAnswer is how much of a failed attempt's answer is recorded.
 const maxAnswer = 1 << 10
 
-// run makes the attempt of a task that holds a slot, and gives the slot back. A success gives it back before it is
-// recorded; a failure after this node has folded it, so that the attempts on the wire never exceed what may still fail.
+// run makes the attempt of a task that holds a slot, then those of the tasks that the slot goes to.
 func (d *Dispatcher) run(t *task) {
-	defer t.work.pending.Done()
+	for t != nil {
+		t = d.runOne(t)
+	}
+}
+
+// runOne makes one attempt, gives the slot back and returns a task that got a slot by it, or nil. A success gives its
+// slot back before it is recorded; a failure after this node has folded it, so that the attempts on the wire never
+// exceed what may still fail.
+func (d *Dispatcher) runOne(t *task) *task {
 	a, err := d.prepare(d.hard, t)
 	if err != nil || a == nil {
-		d.finish(t, result{brake: d.brake(t.of.Subscription)})
-		if err != nil {
-			t.work.fail()
-			d.logFault(d.hard, err, t.work.handed)
-		}
-		return
+		d.fault(t, err)
+		return d.end(t, result{brake: d.brake(t.of.Subscription)})
 	}
 	sent := d.Sender.Post(d.hard, a.request)
 	if ours(sent) {
-		t.work.fail()
-		d.finish(t, result{brake: d.brake(t.of.Subscription)})
 		d.Logger.Error().Stringer("delivery", t.id).Str("reason", sent.Reason).Str("detail", sent.Detail).Msg("attempt not made")
-		return
+		t.work.fail()
+		return d.end(t, result{brake: d.brake(t.of.Subscription)})
 	}
 	r := result{succeeded: sent.Succeeded(), timedOut: sent.Reason == "timeout", took: sent.Duration}
 	if r.succeeded {
 		r.brake = d.brake(t.of.Subscription)
-		d.finish(t, r)
+		next := d.finish(t, r)
+		if next == nil {
+			d.recordAndEnd(t, a, sent)
+		} else {
+			go d.recordAndEnd(t, a, sent)
+		}
+		return next
 	}
 	at, err := d.record(t, a, sent)
+	if err == nil {
+		err = d.Fold.WaitFor(d.hard, at)
+	}
+	d.fault(t, err)
+	r.brake = d.brake(t.of.Subscription)
+	return d.end(t, r)
+}
+
+func (d *Dispatcher) recordAndEnd(t *task, a *attempt, sent egress.Result) {
+	_, err := d.record(t, a, sent)
+	d.fault(t, err)
+	t.work.pending.Done()
+}
+
+// fault hands the task's fact back if there is an error.
+func (d *Dispatcher) fault(t *task, err error) {
 	if err != nil {
 		t.work.fail()
 		d.logFault(d.hard, err, t.work.handed)
 	}
-	if !r.succeeded {
-		if err == nil && d.Fold.WaitFor(d.hard, at) != nil {
-			t.work.fail()
-		}
-		r.brake = d.brake(t.of.Subscription)
-		d.finish(t, r)
+}
+
+// end gives a slot back at the very end of a task.
+func (d *Dispatcher) end(t *task, r result) *task {
+	next := d.finish(t, r)
+	t.work.pending.Done()
+	return next
+}
+
+// finish gives a slot back and lets the tasks run that can: all but one on goroutines of their own.
+func (d *Dispatcher) finish(t *task, r result) *task {
+	next, room := d.lanes.finish(t, r)
+	if room {
+		pulse(d.roomMade)
 	}
+	if len(next) == 0 {
+		return nil
+	}
+	for _, n := range next[1:] {
+		go d.run(n)
+	}
+	return next[0]
 }
 
 // ours reports whether an attempt failed for a reason of this process: its end, or its want of files and ports. Such
@@ -63,17 +102,6 @@ func ours(sent egress.Result) bool {
 }
 
 func reasonOf(k egress.Kind) string { return "http_error:" + string(k) }
-
-// finish gives a slot back and lets the tasks run that can.
-func (d *Dispatcher) finish(t *task, r result) {
-	next, room := d.lanes.finish(t, r)
-	for _, n := range next {
-		go d.run(n)
-	}
-	if room {
-		pulse(d.roomMade)
-	}
-}
 
 // attempt is a signed request and what is to be recorded of it.
 type attempt struct {

@@ -17,6 +17,8 @@ const (
 	othersWait = 3 * time.Second
 	// leftAtOnce bounds the left deliveries offered in one round.
 	leftAtOnce = 256
+	// overflowPage is how far past its room a lane's overflow is looked for.
+	overflowPage = 64
 )
 
 // runClock offers what is due until ctx ends. Not while the fold catches up, and not while the clock is doubtful.
@@ -25,6 +27,7 @@ func (d *Dispatcher) runClock(ctx context.Context, watch *clockWatch) error {
 		if d.Fold.Live() && watch.ok() {
 			now := time.Now()
 			d.offerLeft(ctx, now)
+			d.offerOverflow(ctx, now)
 			d.offerDue(ctx, now)
 		}
 		if err := d.rest(ctx); err != nil {
@@ -74,6 +77,37 @@ func (d *Dispatcher) offerLeft(ctx context.Context, now time.Time) {
 			continue
 		}
 		d.offer(ctx, l.lane, known, 0)
+	}
+}
+
+// offerOverflow offers what lanes left beyond what they could remember. The group has let go of it, so the due index's
+// grace is not waited for; beside other nodes, which may have some of it in hand, the longest that an attempt of theirs
+// can take is.
+func (d *Dispatcher) offerOverflow(ctx context.Context, now time.Time) {
+	for _, o := range d.lanes.overflowing() {
+		var grace time.Duration
+		if p, ok := d.Fold.Policy(o.lane.id); ok && !d.Alone {
+			grace = d.Limits.Wait + p.Timeout + clockLongest
+		}
+		rows, err := d.Fold.Due(o.lane.id, now.Add(domain.OfferGrace), o.room+overflowPage)
+		if err != nil {
+			d.Logger.Error().Err(err).Stringer("subscription", o.lane.id).Msg("due deliveries cannot be read")
+			continue
+		}
+		more := len(rows) == o.room+overflowPage
+		for _, w := range rows {
+			first := w.Round == 1 && w.Attempts == 0 && w.Offered == 0
+			if !first || w.Of.PublishedAt.After(o.upTo) {
+				continue
+			}
+			more = true
+			if now.Sub(w.Of.PublishedAt) >= grace {
+				d.offer(ctx, o.lane, w.Delivery, 0)
+			}
+		}
+		if !more {
+			d.lanes.drained(o)
+		}
 	}
 }
 

@@ -100,7 +100,9 @@ type Config struct {
 	Sender   Sender
 	Codec    *domain.Codec
 	// Node is this node's actor, as it stands in the metadata of what the Recorder records.
-	Node   string
+	Node string
+	// Alone says that no other node dispatches from this log.
+	Alone  bool
 	Limits Limits
 	// StopGrace is how long running attempts may take to end when Run's context does. It defaults to 15 s.
 	StopGrace time.Duration

@@ -34,8 +34,10 @@ type lane struct {
 	// busy are the deliveries queued or running; reserved those offered by the clock and not yet handed out.
 	busy     map[domain.DeliveryID]struct{}
 	reserved map[domain.DeliveryID]time.Time
-	// left are deliveries that found the lane full and wait for the clock.
-	left map[domain.DeliveryID]domain.DeliveryOf
+	// left are deliveries that found the lane full and wait for the clock. Those that found no place in it either were
+	// published up to overflow.
+	left     map[domain.DeliveryID]domain.DeliveryOf
+	overflow time.Time
 	// backlog says that the clock has more for this lane than there was room for; lastDirect that the last attempt of
 	// a lane with room for one was not the clock's.
 	backlog, lastDirect bool
@@ -80,14 +82,20 @@ func (l *lane) wait() time.Duration {
 	return l.took * time.Duration(len(l.queue)+1) / time.Duration(max(1, l.cap()))
 }
 
-// admits reports whether a task that cannot start at once may wait. A lane that answers fast may hold more than its
-// share, because it gives it back soon.
-func (l *lane) admits(limits Limits) bool {
-	if l.cap() <= 0 || l.wait() > limits.Wait {
+// admits reports whether a task that cannot start at once may wait. While its organization is the only one at work, a
+// lane whose queue drains soon may hold all that this node takes from the group: the rest waits there at no cost.
+// Beside others it may hold half of that; a slow lane no more than its share, its organization no more than a quarter.
+func (l *lane) admits(limits Limits, crowded bool) bool {
+	wait := l.wait()
+	switch {
+	case l.cap() <= 0 || wait > limits.Wait:
 		return false
+	case wait <= limits.Wait/2 && !crowded:
+		return true
+	case wait <= limits.Wait/5 && len(l.queue) < limits.Handed/2:
+		return true
 	}
-	share := len(l.queue) < limits.Queue && l.org.waiting < limits.Handed/4
-	return share || l.wait() <= limits.Wait/20
+	return len(l.queue) < limits.Queue && l.org.waiting < limits.Handed/4
 }
 
 // mayStart reports whether the lane itself has a free slot for a task. While the clock has a backlog, half of the
@@ -124,7 +132,7 @@ func (l *lane) adapt(r result, limits Limits) {
 }
 
 func (l *lane) idle() bool {
-	return l.running == 0 && len(l.queue) == 0 && len(l.reserved) == 0 && len(l.left) == 0
+	return l.running == 0 && len(l.queue) == 0 && len(l.reserved) == 0 && len(l.left) == 0 && l.overflow.IsZero()
 }
 
 // result is what an attempt teaches its lane.

@@ -15,7 +15,7 @@ type Limits struct {
 	// Host is the most to one host and port (64), Process in all (512). One organization holds at most a quarter of
 	// the process while another was active within the last minute, and never more than three quarters.
 	Host, Process int
-	// Handed is the most facts taken from the group and not yet acknowledged (2,048).
+	// Handed is the most facts taken from the group and not yet acknowledged (4,096).
 	Handed int
 	// Queue is how many tasks may wait in a lane (512) that does not answer fast.
 	Queue int
@@ -27,7 +27,7 @@ func (l Limits) withDefaults() (Limits, error) {
 	for _, m := range []struct {
 		n   *int
 		def int
-	}{{&l.Lane, 16}, {&l.LaneStart, 4}, {&l.Host, 64}, {&l.Process, 512}, {&l.Handed, 2048}, {&l.Queue, 512}} {
+	}{{&l.Lane, 16}, {&l.LaneStart, 4}, {&l.Host, 64}, {&l.Process, 512}, {&l.Handed, 4096}, {&l.Queue, 512}} {
 		if *m.n < 0 {
 			return l, errors.New("dispatcher: a limit is negative")
 		}
@@ -149,7 +149,7 @@ func (x *lanes) submit(t *task) admission {
 		x.start(l, t)
 		return started
 	}
-	if !t.offered && !l.admits(x.limits) {
+	if !t.offered && !l.admits(x.limits, x.crowded()) {
 		x.leave(l, t)
 		return leftAlone
 	}
@@ -180,9 +180,14 @@ func (x *lanes) mayStart(l *lane, t *task) bool {
 	return l.mayStart(t.offered) && l.host.running < x.limits.Host && x.running < x.limits.Process && l.org.running < x.share()
 }
 
+// crowded reports whether more than one organization was active within the last minute.
+func (x *lanes) crowded() bool {
+	return !x.switched.IsZero() && time.Since(x.switched) < otherActive
+}
+
 // share is the most that one organization may hold.
 func (x *lanes) share() int {
-	if !x.switched.IsZero() && time.Since(x.switched) < otherActive {
+	if x.crowded() {
 		return max(1, x.limits.Process/4)
 	}
 	return max(1, x.limits.Process*3/4)
@@ -216,7 +221,7 @@ func (x *lanes) finish(t *task, r result) (next []*task, room bool) {
 	l.adapt(r, x.limits)
 	x.markReady(l)
 	x.unblock(l.host)
-	return x.startReady(), (l.backlog || len(l.left) > 0) && l.room() > 0
+	return x.startReady(), l.backlog && l.room() > 0
 }
 
 // unblock puts lanes that waited for a host alone back among the ready ones.
@@ -307,6 +312,8 @@ func (x *lanes) leave(l *lane, t *task) {
 	if len(l.left) < maxLeftPerLane && x.left < maxLeft {
 		l.left[t.id] = t.of
 		x.left++
+	} else if t.of.PublishedAt.After(l.overflow) {
+		l.overflow = t.of.PublishedAt
 	}
 }
 
@@ -369,7 +376,7 @@ func (x *lanes) roomOf(l *lane) int {
 func (x *lanes) setBacklog(l *lane, backlog bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	l.backlog = backlog || len(l.left) > 0
+	l.backlog = backlog || len(l.left) > 0 || !l.overflow.IsZero()
 	x.markReady(l)
 }
 
@@ -394,6 +401,35 @@ func (x *lanes) leftIn(limit int) []leftDelivery {
 		}
 	}
 	return found
+}
+
+// overflowing returns the lanes with room that could not remember all that they left.
+func (x *lanes) overflowing() []overflow {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var found []overflow
+	for _, l := range x.lanes {
+		if room := l.room(); !l.overflow.IsZero() && room > 0 && len(l.left) < maxLeftPerLane/2 {
+			found = append(found, overflow{l, l.overflow, room})
+		}
+	}
+	return found
+}
+
+// overflow is a lane that left deliveries published up to a time, which must be looked for in the due index.
+type overflow struct {
+	lane *lane
+	upTo time.Time
+	room int
+}
+
+// drained notes that the due index holds nothing more that the lane left up to a time.
+func (x *lanes) drained(o overflow) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if o.lane.overflow.Equal(o.upTo) {
+		o.lane.overflow = time.Time{}
+	}
 }
 
 type leftDelivery struct {

@@ -206,10 +206,10 @@ func (d *Dispatcher) take(ctx context.Context, w *work, t target, alone bool) er
 	w.pending.Add(1)
 	switch d.lanes.submit(task) {
 	case started:
-		if alone {
-			d.run(task)
-		} else {
+		if !alone {
 			go d.run(task)
+		} else if next := d.runOne(task); next != nil {
+			go d.run(next)
 		}
 	case leftAlone, duplicate:
 		w.pending.Done()

@@ -137,7 +137,7 @@ func (n *node) openDispatcher(context.Context) (err error) {
 	n.attempts = newAttemptMetrics(n.registry)
 	n.dispatcher, err = dispatcher.New(dispatcher.Config{
 		Groups: n.log, Fold: foldOf{n.fold}, Recorder: recorderOf{n.commands, commands.By{Actor: n.actor}}, Sender: n.sender,
-		Codec: n.codec, Node: n.actor, StopGrace: n.settings.stopGrace, Observe: n.attempts.observe,
+		Codec: n.codec, Node: n.actor, Alone: true, StopGrace: n.settings.stopGrace, Observe: n.attempts.observe,
 		Logger: part(n.logger, "dispatcher"),
 		Limits: dispatcher.Limits{Lane: n.settings.perSubscription, Host: n.settings.perHost, Process: n.settings.maxInFlight},
 	})
