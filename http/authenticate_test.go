@@ -12,6 +12,7 @@ import (
 
 const me = "/api/v1/partner/me"
 
+// TestAnAddressThatKeepsFailingIsSlowedAndAGoodKeyIsNot holds the row auth.slowed.
 func TestAnAddressThatKeepsFailingIsSlowedAndAGoodKeyIsNot(t *testing.T) {
 	t.Parallel()
 	var c clock
@@ -129,6 +130,7 @@ func quotaOf(t *testing.T, a answer) [3]int {
 	return q
 }
 
+// TestRateLimits holds the row limit.exceeded.
 func TestRateLimits(t *testing.T) {
 	t.Parallel()
 	var c clock

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rs/zerolog"
+
 	httpd "github.com/hooklog/hooklog/http"
 )
 
@@ -21,7 +23,7 @@ type body struct{ *bytes.Reader }
 func (body) Close() error { return nil }
 
 func publishing(b *testing.B, payload, mediaType string) (*house, *http.Request, body) {
-	h := build(b)
+	h := build(b, func(c *httpd.Config) { c.Logger = c.Logger.Level(zerolog.InfoLevel) })
 	h.organization("acme")
 	h.eventType("acme", "order.paid")
 	h.webhook(h.partnerKey("acme"), `["order.paid"]`)
@@ -29,6 +31,7 @@ func publishing(b *testing.B, payload, mediaType string) (*house, *http.Request,
 	r := httptest.NewRequestWithContext(context.Background(), "POST", "/api/v1/organizations/acme/events", content)
 	r.Header.Set("Authorization", "Bearer "+h.platformKey())
 	r.Header.Set("Content-Type", mediaType)
+	r.ContentLength = int64(len(payload))
 	return h, r, content
 }
 
@@ -95,6 +98,22 @@ func BenchmarkArray(b *testing.B) {
 	}
 }
 
+// BenchmarkIdentity is what every authenticated request costs at least.
+func BenchmarkIdentity(b *testing.B) {
+	h, r, _ := publishing(b, "", "application/json")
+	r = httptest.NewRequestWithContext(b.Context(), "GET", "/api/v1/partner/me", nil)
+	r.Header.Set("Authorization", "Bearer "+h.platformKey())
+	b.ReportAllocs()
+	for b.Loop() {
+		d := &discard{header: http.Header{}}
+		h.api.ServeHTTP(d, r)
+		if d.status != http.StatusOK {
+			b.Fatalf("status %d", d.status)
+		}
+	}
+}
+
+// BenchmarkReadPublication is the reading of one message out of its body.
 func BenchmarkReadPublication(b *testing.B) {
 	b.ReportAllocs()
 	in := []byte(message500)
