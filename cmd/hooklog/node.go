@@ -103,7 +103,7 @@ func (n *node) bootstrap(ctx context.Context) error {
 		return err
 	}
 	by := commands.By{Actor: n.actor}
-	if err := c.CheckKeyset(ctx, by); err != nil {
+	if err := c.CheckKeyset(ctx, by, n.log.Empty()); err != nil {
 		return fmt.Errorf("keyset %s: %w", n.settings.keysetPath(), err)
 	}
 	return ensureOperatorKey(ctx, c, by, n.settings.operatorKeyPath(), n.logger)

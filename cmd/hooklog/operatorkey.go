@@ -84,7 +84,7 @@ func (p *program) recoverKey(ctx context.Context, s *settings, show show) (err e
 		return err
 	}
 	by := commands.By{Actor: "cli"}
-	if err := c.CheckKeyset(ctx, by); err != nil {
+	if err := c.CheckKeyset(ctx, by, false); err != nil {
 		return err
 	}
 	issued, _, err := c.IssueKey(ctx, by, domain.KeyRequest{Scopes: []domain.Scope{domain.ScopeOperator}, Mode: "live"})
