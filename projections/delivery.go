@@ -67,6 +67,11 @@ func (x *Fold) foldDelivery(p placed, of domain.DeliveryOf) error {
 	r.Of = kept
 	if _, again := p.fact.(*domain.RedeliveryRequested); again {
 		r.cancelled, r.node = false, ""
+		s, err := x.anySubscription(r.Of.Subscription)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errStore, err)
+		}
+		r.RoundRevision = min(r.RoundRevision, s.Revision)
 	}
 	r.round()
 	return nil

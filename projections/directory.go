@@ -133,17 +133,11 @@ func (d *directory) policyOf(s *subscription) (domain.Policy, bool) {
 	return p, ok
 }
 
-// has reports whether a subscription belongs to an organization and is not deleted.
-func (d *directory) has(id domain.SubscriptionID, org domain.OrganizationID) bool {
-	s, ok := d.subscriptions[id]
-	return ok && !s.state.Deleted && s.state.Organization == org
-}
-
 // closed reports whether a round that was opened at a revision of a subscription has been cancelled, provided that it
 // had no end before. A subscription that is not in memory was deleted.
 func (d *directory) closed(id domain.SubscriptionID, roundRevision uint64) bool {
 	s, ok := d.subscriptions[id]
-	if !ok {
+	if !ok || s.state.Deleted {
 		return true
 	}
 	if _, closed := s.state.ClosedAfter(roundRevision); closed {

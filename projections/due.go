@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"cmp"
 	"container/heap"
 	"encoding/binary"
 	"errors"
@@ -148,10 +149,12 @@ func (x *dueIndex) settle(e *dueEntry, earliest time.Time, any bool) {
 // dueHeap is a heap, the earliest bound first.
 type dueHeap []*dueEntry
 
-func (x dueHeap) Len() int           { return len(x) }
-func (x dueHeap) Less(i, j int) bool { return x[i].bound.Before(x[j].bound) }
-func (x dueHeap) Swap(i, j int)      { x[i], x[j] = x[j], x[i]; x[i].place, x[j].place = i, j }
-func (x *dueHeap) Push(e any)        { e.(*dueEntry).place = len(*x); *x = append(*x, e.(*dueEntry)) }
+func (x dueHeap) Len() int { return len(x) }
+func (x dueHeap) Less(i, j int) bool {
+	return cmp.Or(x[i].bound.Compare(x[j].bound), compareIDs(x[i].id, x[j].id)) < 0
+}
+func (x dueHeap) Swap(i, j int) { x[i], x[j] = x[j], x[i]; x[i].place, x[j].place = i, j }
+func (x *dueHeap) Push(e any)   { e.(*dueEntry).place = len(*x); *x = append(*x, e.(*dueEntry)) }
 func (x *dueHeap) Pop() any {
 	last := len(*x) - 1
 	e := (*x)[last]

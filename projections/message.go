@@ -32,8 +32,8 @@ func (x *Fold) foldPublished(p placed, f *domain.MessagePublished) error {
 	}
 	of := f.Of(p.meta)
 	for _, t := range targets {
-		if x.directory.has(t.Subscription, f.Organization) {
-			x.beginFresh(id, of, t)
+		if s, ok := x.directory.subscriptions[t.Subscription]; ok && !s.state.Deleted && s.state.Organization == f.Organization {
+			x.beginFresh(newRow(id, of, t, s.state.Revision))
 		}
 	}
 	return x.batch.set(messageKey(id), nil)
@@ -105,8 +105,7 @@ func (x *Fold) beginDeliveries(id domain.MessageID, of domain.MessageOf, targets
 }
 
 // beginFresh begins a delivery that cannot be there yet.
-func (x *Fold) beginFresh(id domain.MessageID, of domain.MessageOf, target domain.Target) {
-	r := newRow(id, of, target)
+func (x *Fold) beginFresh(r *row) {
 	if _, twice := x.batch.rows[r.id]; !twice {
 		x.batch.take(&touchedRow{row: r})
 	}
@@ -114,16 +113,14 @@ func (x *Fold) beginFresh(id domain.MessageID, of domain.MessageOf, target domai
 
 // begin begins a delivery unless it is there. Its subscription may have been closed since it was matched.
 func (x *Fold) begin(id domain.MessageID, of domain.MessageOf, target domain.Target) error {
-	if !x.directory.has(target.Subscription, of.Organization) {
-		s, _, ok, err := x.storedSubscription(target.Subscription)
-		if err != nil {
-			return fmt.Errorf("%w: %w", errStore, err)
-		}
-		if !ok || s.Organization != of.Organization {
-			return nil
-		}
+	s, err := x.anySubscription(target.Subscription)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errStore, err)
 	}
-	r := newRow(id, of, target)
+	if !s.Exists() || s.Organization != of.Organization {
+		return nil
+	}
+	r := newRow(id, of, target, s.Revision)
 	if was, known := x.batch.rows[r.id]; known {
 		if was.removed {
 			was.row, was.removed = r, false
@@ -137,8 +134,9 @@ func (x *Fold) begin(id domain.MessageID, of domain.MessageOf, target domain.Tar
 	return err
 }
 
-func newRow(id domain.MessageID, of domain.MessageOf, target domain.Target) *row {
+// newRow makes the row of a delivery to a subscription at its present revision. No round is opened at a later one.
+func newRow(id domain.MessageID, of domain.MessageOf, target domain.Target, present uint64) *row {
 	d := domain.NewDelivery(domain.DeliveryOf{Message: id, Subscription: target.Subscription, Organization: of.Organization,
-		EventType: of.EventType, PublishedAt: domain.Time(of.PublishedAt)}, target.Revision)
+		EventType: of.EventType, PublishedAt: domain.Time(of.PublishedAt)}, min(target.Revision, present))
 	return &row{Delivery: d, id: d.Of.ID()}
 }
