@@ -1,0 +1,157 @@
+package projections
+
+import (
+	"encoding/binary"
+	"fmt"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/rs/zerolog"
+
+	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
+)
+
+// cpu is the processor time of this process.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func openOnDisk(b *testing.B) *Fold {
+	b.Helper()
+	x, err := Open(Config{Dir: b.TempDir() + "/projections", Feed: noLog{}, Streams: noLog{}, Codec: codec(), Logger: zerolog.Nop()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := x.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	return x
+}
+
+// deliveries writes pairs of a message of 500 bytes and its success, to one of the given subscriptions each.
+func deliveries(s *scribe, org domain.OrganizationID, subs []domain.SubscriptionID, n int) {
+	payload := make([]byte, 500)
+	for i := range n {
+		id := domain.MessageID(s.id())
+		binary.BigEndian.PutUint64(payload, uint64(i))
+		sub := subs[i%len(subs)]
+		of := s.publishAs(id, &domain.MessagePublished{Organization: org, EventType: "order.created", OccurredAt: s.now, Payload: payload,
+			PayloadSHA256: make([]byte, 32), Targets: []domain.Target{{Subscription: sub}}, Total: 1, Seen: uint64(len(subs))})
+		s.succeed(deliveryTo(id, of, sub), 1)
+	}
+}
+
+// BenchmarkFold measures facts folded, one MessagePublished to one AttemptSucceeded, on disk: in batches as when
+// catching up, and one by one as at a gentle rate.
+func BenchmarkFold(b *testing.B) {
+	for _, size := range []int{512, 32, 1} {
+		for _, subs := range []int{1, 100} {
+			b.Run(fmt.Sprintf("batch=%d/subscriptions=%d", size, subs), func(b *testing.B) { benchmarkFold(b, size, subs) })
+		}
+	}
+}
+
+func benchmarkFold(b *testing.B, size, count int) {
+	s := newScribe(b)
+	org := s.organization("standard")
+	var subs []domain.SubscriptionID
+	for range count {
+		subs = append(subs, s.subscription(org, "order.created"))
+	}
+	x := openOnDisk(b)
+	if err := x.receive(b.Context(), eventlog.Batch{Events: s.events}); err != nil {
+		b.Fatal(err)
+	}
+	var spent time.Duration
+	facts := 0
+	const refill = 1 << 14
+	next := len(s.events)
+	start := next
+	var began time.Duration
+	for b.Loop() {
+		if next+size > len(s.events) {
+			b.StopTimer()
+			if began != 0 {
+				spent += cpu(b) - began
+			}
+			next = rewind(s, start)
+			deliveries(s, org, subs, refill)
+			began = cpu(b)
+			b.StartTimer()
+		}
+		if err := x.receive(b.Context(), eventlog.Batch{Events: s.events[next : next+size], Live: true}); err != nil {
+			b.Fatal(err)
+		}
+		next += size
+		facts += size
+	}
+	spent += cpu(b) - began
+	b.ReportMetric(float64(facts)/b.Elapsed().Seconds(), "facts/s")
+	b.ReportMetric(float64(spent.Nanoseconds())/float64(facts), "cpu-ns/fact")
+	b.ReportMetric(0, "ns/op")
+	if x.OpenDeliveries() > size {
+		b.Fatalf("%d open", x.OpenDeliveries())
+	}
+}
+
+// rewind forgets the events behind start, so that memory stays flat, and returns where the next ones begin.
+func rewind(s *scribe, start int) int {
+	clear(s.next)
+	s.events = append([]eventlog.Recorded(nil), s.events[:start]...)
+	return start
+}
+
+// BenchmarkOpen measures the start with 100,000 subscriptions, each with an open delivery.
+func BenchmarkOpen(b *testing.B) {
+	const count = 100_000
+	s := newScribe(b)
+	org := s.organization("standard")
+	fs := vfs.NewMem()
+	x, err := Open(Config{Dir: "projections", FS: fs, Feed: noLog{}, Streams: noLog{}, Codec: codec(), Logger: zerolog.Nop()})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for i := range count {
+		sub := s.subscription(org, fmt.Sprintf("order.created_%d", i))
+		s.publish(org, "order.created", uint64(i+1), domain.Target{Subscription: sub})
+		if len(s.events) > 500 || i == count-1 {
+			if err := x.receive(b.Context(), eventlog.Batch{Events: s.events}); err != nil {
+				b.Fatal(err)
+			}
+			s.events = s.events[:0]
+			clear(s.next)
+		}
+	}
+	if err := x.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		x, err := Open(Config{Dir: "projections", FS: fs, Feed: noLog{}, Streams: noLog{}, Codec: codec(), Logger: zerolog.Nop()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if x.OpenDeliveries() != count {
+			b.Fatalf("%d open", x.OpenDeliveries())
+		}
+		b.StopTimer()
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		b.ReportMetric(float64(m.HeapAlloc>>20), "MiB-heap")
+		if err := x.Close(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+}
