@@ -191,12 +191,48 @@ func (o organization) failures(t *testing.T, webhook string, limit int, cursor s
 	return answer.Items, next
 }
 
-// explain tells who gets an event and who does not, as the server's own text.
-func (o organization) explain(t *testing.T, event string) string {
+// delivery is one as the server tells of it.
+type delivery struct {
+	ID             string `json:"id"`
+	SubscriptionID string `json:"subscription_id"`
+	EventID        string `json:"event_id"`
+	Status         string `json:"status"`
+	Attempts       int    `json:"attempts"`
+}
+
+// delivery asks for the history of one as an auditor.
+func (o organization) delivery(t *testing.T, id string) delivery {
 	t.Helper()
-	var raw json.RawMessage
-	o.mustAs(t, o.platform, http.StatusOK, "GET", o.path("/events/"+event), nil, &raw)
-	return string(raw)
+	var d delivery
+	o.mustAs(t, o.auditor, http.StatusOK, "GET", "/api/v1/deliveries/"+id, nil, &d)
+	return d
+}
+
+// explanation tells who gets an event and who does not.
+type explanation struct {
+	Deliveries []delivery `json:"deliveries"`
+	Withheld   []struct {
+		SubscriptionID string `json:"subscription_id"`
+		Why            string `json:"why"`
+	} `json:"withheld"`
+}
+
+// explain asks who gets an event.
+func (o organization) explain(t *testing.T, event string) explanation {
+	t.Helper()
+	var e explanation
+	o.mustAs(t, o.platform, http.StatusOK, "GET", o.path("/events/"+event), nil, &e)
+	return e
+}
+
+// to finds the delivery to a subscription; its zero value if there is none.
+func (e explanation) to(webhook string) delivery {
+	for _, d := range e.Deliveries {
+		if d.SubscriptionID == webhook {
+			return d
+		}
+	}
+	return delivery{}
 }
 
 // problem is an error answer.

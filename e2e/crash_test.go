@@ -193,12 +193,9 @@ func (c *crash) history(t *testing.T, l ledger) {
 		if n++; n > 20 {
 			break
 		}
-		var h struct {
-			Attempts []json.RawMessage `json:"attempts"`
-		}
-		c.mustAs(t, c.auditor, http.StatusOK, "GET", "/api/v1/deliveries/"+d.id, nil, &h)
-		if len(h.Attempts) != d.attempts {
-			t.Errorf("delivery %s of %s shows %d attempts, the log has %d", d.id, event, len(h.Attempts), d.attempts)
+		h := c.delivery(t, d.id)
+		if want := map[bool]string{true: "success", false: "dead_letter"}[d.delivered]; h.Attempts != d.attempts || h.Status != want || h.EventID != event {
+			t.Errorf("delivery %s of %s: shown are %+v; the log has %d attempts and %s", d.id, event, h, d.attempts, want)
 		}
 	}
 }

@@ -142,8 +142,8 @@ func checkSilence(t *testing.T, o organization, r *receiver, w webhook) {
 		t.Errorf("a disabled subscription is counted among %d deliveries", p.Deliveries)
 	}
 	told := o.explain(t, p.EventID)
-	if !strings.Contains(told, w.ID) || !strings.Contains(told, "disabled") {
-		t.Errorf("nothing says that %s gets nothing because it is disabled: %s", w.ID, told)
+	if len(told.Deliveries) != 0 || len(told.Withheld) != 1 || told.Withheld[0].SubscriptionID != w.ID || !strings.Contains(told.Withheld[0].Why, "disabled") {
+		t.Errorf("nothing says that %s gets nothing because it is disabled: %+v", w.ID, told)
 	}
 	answer, err := o.as(o.partner, "POST", "/api/v1/partner/webhooks/"+w.ID+"/test", map[string]string{"secret": w.Secret})
 	refused(t, answer, err, http.StatusConflict)
