@@ -13,7 +13,7 @@ type Health struct {
 	Since uint64 `json:"since,omitempty"`
 	// Limit is the failure that reached the profile's limit, until the subscription is disabled or enabled.
 	Limit *LimitReached `json:"limit,omitempty"`
-	// Off says that the subscription is disabled or deleted: nothing can reach a limit.
+	// Off says that the subscription is disabled or deleted: the count stands.
 	Off bool `json:"off,omitempty"`
 }
 
@@ -40,17 +40,23 @@ func (h Health) Lifecycle(f Fact, revision uint64) Health {
 	return h
 }
 
-// Succeeded folds an attempt that was answered with 2xx. A limit once reached stays reached: the log's order decides.
+// counts reports whether an attempt made with a revision counts. A limit once reached stays reached, and what was on
+// the wire when the subscription was disabled moves nothing: the log's order decides.
+func (h Health) counts(revision uint64) bool {
+	return revision >= h.Since && h.Limit == nil && !h.Off
+}
+
+// Succeeded folds an attempt that was answered with 2xx.
 func (h Health) Succeeded(f *AttemptSucceeded) Health {
-	if f.Revision < h.Since || h.Limit != nil {
+	if !h.counts(f.Revision) {
 		return h
 	}
-	return Health{Since: h.Since, Off: h.Off}
+	return Health{Since: h.Since}
 }
 
 // Failed folds a failed attempt, known in the log by the given id and recorded at the given time.
 func (h Health) Failed(f *AttemptFailed, p Policy, fact string, at time.Time) Health {
-	if f.Revision < h.Since || h.Limit != nil {
+	if !h.counts(f.Revision) {
 		return h
 	}
 	disable := p.Profile.DisableRule()
@@ -60,7 +66,7 @@ func (h Health) Failed(f *AttemptFailed, p Policy, fact string, at time.Time) He
 	if h.Consecutive == 1 {
 		h.FailingSince = at
 	}
-	if why := reached(h, f, p, at); why != "" && !h.Off {
+	if why := reached(h, f, p, at); why != "" {
 		h.Limit = &LimitReached{Fact: fact, At: at, Why: why}
 	}
 	return h

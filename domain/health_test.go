@@ -55,6 +55,7 @@ func TestTwentyFailuresInARowReachTheLimit(t *testing.T) {
 		}
 		r.Health = r.Lifecycle(disabled, 1)
 		r.fail(2, 0)
+		r.succeed(0)
 		if r.Consecutive != 20 || r.Limit != nil || !r.Off {
 			t.Errorf("%s, disabled: %+v", name, r.Health)
 		}
@@ -184,14 +185,14 @@ func TestHealthIsDecidedByTheOrderOfTheLog(t *testing.T) {
 				since, count, off, limit = revision, 0, false, ""
 			case k == 2:
 				r.succeed(made)
-				if made >= since && limit == "" {
+				if made >= since && limit == "" && !off {
 					count = 0
 				}
 			default:
 				r.failAt(noon.Add(time.Duration(i)), 500, made)
-				if made >= since && limit == "" {
+				if made >= since && limit == "" && !off {
 					count = min(count+1, 20)
-					if count == 20 && !off {
+					if count == 20 {
 						limit = fmt.Sprintf("fact %d", r.n)
 					}
 				}
