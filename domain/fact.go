@@ -135,6 +135,7 @@ type Codec struct {
 	kinds     map[string]factKind
 	upcasters map[string]Upcaster
 	sealed    sync.Pool // of *sealed
+	memo      memo
 }
 
 // NewCodec makes a Codec that signs and checks under keys.
@@ -169,8 +170,19 @@ func (c *Codec) Encode(stream string, id [16]byte, f Fact, m Meta) (Encoded, err
 }
 
 // Decode reads a recorded event. It fails with ErrForeign, ErrUnknownFact, ErrForged or ErrMalformed, each of which
-// Skippable judges.
+// Skippable judges. The bytes must not change afterwards, nor the fact: others may be given the same one.
 func (c *Codec) Decode(stream string, id [16]byte, typ string, data, metadata []byte) (Fact, Meta, error) {
+	if d := c.memo.get(stream, id, data, metadata); d != nil && d.typ == typ {
+		return d.fact, d.meta, nil
+	}
+	f, m, err := c.decode(stream, id, typ, data, metadata)
+	if err == nil {
+		c.memo.put(&decoded{stream, typ, id, data, metadata, f, m})
+	}
+	return f, m, err
+}
+
+func (c *Codec) decode(stream string, id [16]byte, typ string, data, metadata []byte) (Fact, Meta, error) {
 	if !strings.HasPrefix(typ, TypePrefix) {
 		return nil, Meta{}, ErrForeign
 	}

@@ -23,6 +23,9 @@ func newLogger(s *settings, w io.Writer) (zerolog.Logger, error) {
 }
 
 func isTerminal(w io.Writer) bool {
+	if l, ok := w.(*lines); ok {
+		w = l.to
+	}
 	f, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(f.Fd())
 }

@@ -19,7 +19,9 @@ func (p *program) serveCommand() *cobra.Command {
 		if err := cfg.load(c.Flags(), p.env); err != nil {
 			return err
 		}
-		logger, err := newLogger(&cfg.settings, p.err)
+		out := newLines(p.err)
+		defer func() { err = errors.Join(err, out.Flush()) }()
+		logger, err := newLogger(&cfg.settings, out)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,39 @@
+package domain
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+)
+
+// memoSlots bounds the facts that a memo keeps; a power of two.
+const memoSlots = 1 << 11
+
+// memo keeps facts that were decoded a moment ago: the fold and the dispatcher of a node read the same event soon after
+// each other. An event is recognised by the very memory that holds it, so nothing that differs is ever taken for it.
+type memo [memoSlots]atomic.Pointer[decoded]
+
+type decoded struct {
+	stream, typ    string
+	id             [16]byte
+	data, metadata []byte
+	fact           Fact
+	meta           Meta
+}
+
+func (m *memo) slot(id [16]byte) *atomic.Pointer[decoded] {
+	return &m[binary.BigEndian.Uint32(id[12:])%memoSlots]
+}
+
+func (m *memo) get(stream string, id [16]byte, data, metadata []byte) *decoded {
+	d := m.slot(id).Load()
+	if d == nil || d.id != id || d.stream != stream || !sameMemory(d.data, data) || !sameMemory(d.metadata, metadata) {
+		return nil
+	}
+	return d
+}
+
+func (m *memo) put(d *decoded) { m.slot(d.id).Store(d) }
+
+func sameMemory(a, b []byte) bool {
+	return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]
+}
