@@ -7,6 +7,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
+	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/rs/zerolog"
 )
@@ -52,6 +53,7 @@ const (
 	memTables     = 4
 	filterBits    = 10
 	blockSize     = 16 << 10
+	compactAt     = 8
 	stopWritesAt  = 64
 	maxOpenFiles  = 512
 	baseLevelSize = 64 << 20
@@ -87,7 +89,7 @@ func (o Options) pebble(l *Log) *pebble.Options {
 		CacheSize:                   o.CacheSize,
 		MemTableSize:                memTableSize,
 		MemTableStopWritesThreshold: memTables,
-		L0CompactionThreshold:       4,
+		L0CompactionThreshold:       compactAt,
 		L0StopWritesThreshold:       stopWritesAt,
 		LBaseMaxBytes:               baseLevelSize,
 		MaxOpenFiles:                maxOpenFiles,
@@ -98,6 +100,9 @@ func (o Options) pebble(l *Log) *pebble.Options {
 	}
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = blockSize
+		if i < len(p.Levels)-1 { // what is still moving is written often and mostly ciphertext
+			p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
+		}
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
 	}
 	return p
