@@ -232,7 +232,7 @@ func (d *Dispatcher) tell(t *task, f domain.Fact, sent egress.Result) {
 			line = line.Str("detail", sent.Detail)
 		}
 	}
-	line.Stringer("delivery", t.id).Stringer("message", t.of.Message).Stringer("subscription", t.of.Subscription).
+	line.Stringer("delivery", t.id).Stringer("event_id", t.of.Message).Stringer("subscription", t.of.Subscription).
 		Int("status", sent.Status).Dur("took", sent.Duration).Msg("attempt finished")
 	d.Observe(o)
 }

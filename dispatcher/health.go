@@ -43,7 +43,7 @@ func (d *Dispatcher) correctForgotten(ctx context.Context) {
 	const atOnce = 100
 	for _, id := range d.Fold.PendingCorrections(atOnce) {
 		if err := d.correct(ctx, id); err != nil && ctx.Err() == nil {
-			d.Logger.Error().Err(err).Stringer("message", id).Msg("targets could not be corrected")
+			d.Logger.Error().Err(err).Stringer("event_id", id).Msg("targets could not be corrected")
 		}
 	}
 }
