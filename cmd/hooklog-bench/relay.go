@@ -48,7 +48,7 @@ func (r *relay) work(ctx context.Context, client *poster) error {
 }
 
 // relayQueue bounds what a relay holds between answering and posting on.
-const relayQueue = 256
+const relayQueue = 64
 
 // serveRelay is the bare relay of two hops: it answers 202 and posts on; nothing is stored, nothing is logged.
 func serveRelay(ctx context.Context, args []string, in io.Reader, out io.Writer) error {
