@@ -131,14 +131,10 @@ func (c *Commands) DisableFailing(ctx context.Context, by By, id domain.Subscrip
 // TestSubscription publishes a test to one active subscription, whether or not it asks for the type. The caller proves
 // to hold the signing secret; nil means that none was given. The order of the checks is CONTRACT §1's.
 func (c *Commands) TestSubscription(ctx context.Context, by By, org domain.OrganizationID, id domain.SubscriptionID, secret *string) (domain.MessageID, eventlog.Position, error) {
-	s, err := c.LoadSubscription(ctx, id)
+	s, err := c.testable(ctx, org, id)
 	switch {
 	case err != nil:
 		return domain.MessageID{}, eventlog.Position{}, err
-	case !s.Exists() || s.Deleted || s.Organization != org:
-		return domain.MessageID{}, eventlog.Position{}, domain.ErrNoSubscription
-	case !s.Active():
-		return domain.MessageID{}, eventlog.Position{}, domain.Refuse(domain.Conflict, "the webhook is not active")
 	case secret == nil:
 		return domain.MessageID{}, eventlog.Position{}, domain.RefuseFields(domain.FieldError{Field: "secret", Message: "is required"})
 	}
@@ -150,6 +146,22 @@ func (c *Commands) TestSubscription(ctx context.Context, by By, org domain.Organ
 		return domain.MessageID{}, eventlog.Position{}, domain.Refuse(domain.Unauthenticated, "the secret is not the webhook's")
 	}
 	return c.publishTest(ctx, by, s)
+}
+
+// testable returns an active subscription of the organization.
+func (c *Commands) testable(ctx context.Context, org domain.OrganizationID, id domain.SubscriptionID) (domain.Subscription, error) {
+	s, err := c.LoadSubscription(ctx, id)
+	if err != nil {
+		return s, err
+	}
+	if !s.Exists() || s.Deleted || s.Organization != org {
+		return s, domain.ErrNoSubscription
+	}
+	o, err := c.organization(ctx, org)
+	if err == nil && (!s.Active() || o.Closed()) {
+		err = domain.Refuse(domain.Conflict, "the webhook is not active")
+	}
+	return s, err
 }
 
 // holdsSecret compares in constant time with the secrets in force.
