@@ -156,8 +156,11 @@ type Message struct {
 	Parts int
 }
 
-// Complete reports whether every target that was matched at acceptance is recorded.
-func (m Message) Complete() bool { return m.Published != nil && m.Parts >= m.Published.Total }
+// Complete reports whether every target is recorded: those that were matched at acceptance, or those of a correction,
+// after which nothing is missing.
+func (m Message) Complete() bool {
+	return m.Published != nil && (m.Corrected || m.Parts >= m.Published.Total)
+}
 
 // LoadMessage folds a message's stream; NotFound if there is none.
 func (c *Commands) LoadMessage(ctx context.Context, id domain.MessageID) (Message, error) {
@@ -253,13 +256,29 @@ func (c *Commands) completeTargets(ctx context.Context, id domain.MessageID, tar
 
 // CorrectTargets records what a publisher's matching had wrong, given the targets that the message's place in the log
 // demands and the number of subscription facts before it. One correction is enough: a second is not recorded.
+//
+// Where a publisher had not recorded all parts yet there may be too much to add for one fact: then parts come first.
 func (c *Commands) CorrectTargets(ctx context.Context, by By, id domain.MessageID, right []domain.Target, seen uint64) error {
-	_, _, err := change(ctx, c, by, domain.MessageStream(id), Message{ID: id}, foldMessage, func(m Message) (domain.Fact, error) {
-		if m.Published == nil || m.Corrected {
-			return nil, nil
+	for {
+		m, _, err := change(ctx, c, by, domain.MessageStream(id), Message{ID: id}, foldMessage, func(m Message) (domain.Fact, error) {
+			return m.decideCorrection(right, seen), nil
+		})
+		if err != nil || m.Published == nil || m.Corrected {
+			return err
 		}
-		added, removed := domain.Correct(m.Targets, right)
-		return &domain.TargetsCorrected{MessageOf: m.Published.Of(m.Meta), Added: added, Removed: removed, Seen: seen}, nil
-	})
-	return err
+	}
+}
+
+// decideCorrection returns the fact that brings a message nearer to its right targets; nil if there is no message or it
+// was corrected.
+func (m Message) decideCorrection(right []domain.Target, seen uint64) domain.Fact {
+	if m.Published == nil || m.Corrected {
+		return nil
+	}
+	of := m.Published.Of(m.Meta)
+	added, removed := domain.Correct(m.Targets, right)
+	if len(added) > domain.MaxTargets {
+		return &domain.MessageTargets{MessageOf: of, Targets: added[:domain.MaxTargets]}
+	}
+	return &domain.TargetsCorrected{MessageOf: of, Added: added, Removed: removed, Seen: seen}
 }
