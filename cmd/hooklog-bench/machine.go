@@ -22,7 +22,7 @@ func (b *bench) describeMachine() error {
 	}
 	_, err = fmt.Fprintf(b.out, "%s, %d cores used, %s %s/%s. fsync of 4 KiB in %s: p50 %.2f ms, p99 %.2f ms.\n"+
 		"Hooklog as a user would run it: default settings, one JSON line an attempt logged to a file beside the data, receivers on\n"+
-		"127.0.0.1 (--allow-insecure-targets), organization profile vantageclaw. Everything shares the cores, publisher and receiver too.\n",
+		"127.0.0.1 (--allow-insecure-targets). Everything shares the cores, publisher and receiver too.\n",
 		processor(), runtime.GOMAXPROCS(0), runtime.Version(), runtime.GOOS, runtime.GOARCH, filepath.Dir(b.dir), p50, p99)
 	return err
 }
