@@ -85,7 +85,7 @@ func (s *settings) table() []setting {
 			doc: "`NUMBER` of deliveries without an attempt past which publishing is refused for a while; 0 for no bound"},
 		{name: "min-free", use: ofServer, value: size(&s.minFree, "256MiB"),
 			doc: "`SIZE` of free disk below which publishing is refused for a while"},
-		{name: "log-cache", use: ofServer, value: size(&s.logCache, "96MiB"),
+		{name: "log-cache", use: ofServer, value: size(&s.logCache, "112MiB"),
 			doc: "`SIZE` of memory for the log's store"},
 		{name: "max-in-flight", use: ofServer, value: number(&s.maxInFlight, "512", 1),
 			doc: "`NUMBER` of attempts at once in this process"},

@@ -25,7 +25,7 @@ type Options struct {
 	// [eventlog.ErrNoSpace]. 0 means [DefaultMinFree].
 	MinFree uint64
 	// CacheSize is how many bytes of memory Pebble may use for blocks and memtables together. 0 means
-	// [DefaultCacheSize]; below 48 MiB there is little left for blocks.
+	// [DefaultCacheSize]; below 96 MiB there is little left for blocks.
 	CacheSize int64
 	// Fatal is called, at most once, when a write or sync failed so that nothing can be trusted any more. nil logs the
 	// error and ends the process with exit code [ExitFatal]. If it returns, every further call on the log fails. Open calls
@@ -43,20 +43,20 @@ const (
 	// DefaultMinFree is the free space that Options.MinFree 0 stands for.
 	DefaultMinFree = 64 << 20
 	// DefaultCacheSize is the memory that Options.CacheSize 0 stands for.
-	DefaultCacheSize = 96 << 20
+	DefaultCacheSize = 112 << 20
 	// ExitFatal is the exit code of a process whose log failed.
 	ExitFatal = 70
 )
 
 const (
-	memTableSize  = 16 << 20
-	memTables     = 4
+	memTableSize  = 32 << 20
+	memTables     = 3
 	filterBits    = 10
 	blockSize     = 16 << 10
 	compactAt     = 8
 	stopWritesAt  = 64
 	maxOpenFiles  = 512
-	baseLevelSize = 64 << 20
+	baseLevelSize = 2 << 30
 )
 
 func (o Options) withDefaults() Options {
