@@ -60,6 +60,11 @@ func TestAMessageIsMatchedSealedAndRecorded(t *testing.T) {
 	}
 	_, err = w.LoadMessage(w.ctx, domain.MessageID{1})
 	wantCode(t, "load none", err, domain.NotFound)
+	if p, err := w.LoadPublished(w.ctx, got.Message); err != nil || !p.SameAs(f) || p.Total != f.Total {
+		t.Errorf("the first fact alone: %+v, %v", p, err)
+	}
+	_, err = w.LoadPublished(w.ctx, domain.MessageID{1})
+	wantCode(t, "load the first fact of none", err, domain.NotFound)
 }
 
 func byID(a, b domain.Target) int { return bytes.Compare(a.Subscription[:], b.Subscription[:]) }

@@ -259,6 +259,14 @@ func BenchmarkCodec(b *testing.B) {
 		b.Run(name+"/decode", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
+				if _, _, err := codec.decode("hl_message-x", id, e.Type, e.Data, e.Metadata); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(name+"/decode-again", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
 				if _, _, err := codec.Decode("hl_message-x", id, e.Type, e.Data, e.Metadata); err != nil {
 					b.Fatal(err)
 				}

@@ -5,8 +5,12 @@ import (
 	"sync/atomic"
 )
 
-// memoSlots bounds the facts that a memo keeps; a power of two.
-const memoSlots = 1 << 11
+const (
+	// memoSlots bounds the facts that a memo keeps; a power of two.
+	memoSlots = 1 << 11
+	// memoBytes bounds the data of each: all of them together stay below some 40 MiB.
+	memoBytes = 8 << 10
+)
 
 // memo keeps facts that were decoded a moment ago: the fold and the dispatcher of a node read the same event soon after
 // each other. An event is recognised by the very memory that holds it, so nothing that differs is ever taken for it.
@@ -32,7 +36,12 @@ func (m *memo) get(stream string, id [16]byte, data, metadata []byte) *decoded {
 	return d
 }
 
-func (m *memo) put(d *decoded) { m.slot(d.id).Store(d) }
+// put keeps a fact, unless it is a large one.
+func (m *memo) put(d *decoded) {
+	if len(d.data) <= memoBytes {
+		m.slot(d.id).Store(d)
+	}
+}
 
 func sameMemory(a, b []byte) bool {
 	return len(a) == len(b) && len(a) > 0 && &a[0] == &b[0]

@@ -2,29 +2,13 @@ package domain
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"errors"
 	"testing"
 	"time"
 )
 
-// plainKeys authenticates without a key.
-type plainKeys struct{}
-
-func (plainKeys) MAC(parts ...[]byte) []byte {
-	sum := sha256.Sum256(bytes.Join(parts, []byte{0}))
-	return sum[:]
-}
-
-func (k plainKeys) VerifyMAC(mac []byte, parts ...[]byte) error {
-	if !bytes.Equal(mac, k.MAC(parts...)) {
-		return errors.New("no")
-	}
-	return nil
-}
-
 func TestTheSameMemoryIsDecodedOnceAndNothingElseIsTakenForIt(t *testing.T) {
-	c := NewCodec(plainKeys{})
+	c := NewCodec(testKeys{})
 	id := [16]byte{1}
 	e, err := c.Encode("hl_slug-acme", id, &SlugReserved{Slug: "acme"}, Meta{At: time.Unix(1, 0)})
 	if err != nil {
@@ -44,5 +28,23 @@ func TestTheSameMemoryIsDecodedOnceAndNothingElseIsTakenForIt(t *testing.T) {
 	}
 	if _, _, err := c.Decode("hl_slug-evil", id, e.Type, e.Data, e.Metadata); !errors.Is(err, ErrForged) {
 		t.Errorf("on another stream: got %v, want ErrForged", err)
+	}
+}
+
+func TestLargeFactsAreNotKept(t *testing.T) {
+	c := NewCodec(testKeys{})
+	for size, kept := range map[int]bool{memoBytes / 2: true, memoBytes: false} {
+		id := [16]byte{15: byte(size >> 8)}
+		e, err := c.Encode("s", id, &MessagePublished{Payload: make([]byte, size), PayloadSHA256: []byte{}, Targets: []Target{}}, ordinaryMeta)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _, err := c.Decode("s", id, e.Type, e.Data, e.Metadata)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, _, err := c.Decode("s", id, e.Type, e.Data, e.Metadata); err != nil || (again == first) != kept {
+			t.Errorf("%d bytes: kept %v, want %v, %v", len(e.Data), again == first, kept, err)
+		}
 	}
 }
