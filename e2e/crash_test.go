@@ -170,8 +170,10 @@ func (c *crash) check(t *testing.T, l ledger) {
 			t.Errorf("event %s was acknowledged and neither arrived nor is dead", event)
 		}
 	}
+	unrecorded := 0
 	for event, d := range l.byEvent {
 		seen := c.receiver.count(event)
+		unrecorded += max(0, seen-d.attempts)
 		if more := seen - d.attempts; more > c.open[event] {
 			t.Errorf("delivery %s: %d requests seen, %d attempts recorded, and only %d kills while it was open", d.id, seen, d.attempts, c.open[event])
 		}
@@ -182,6 +184,8 @@ func (c *crash) check(t *testing.T, l ledger) {
 			t.Errorf("delivery %s had ended before a kill and was sent again: %d requests, then %d", d.id, before, seen)
 		}
 	}
+	t.Logf("%d kills, %d acknowledged: %s; %d requests were cut off by a kill before they were recorded",
+		c.kills, len(c.acknowledged), l.summary(), unrecorded)
 }
 
 // history compares a few deliveries as auditors are shown them with the log.
@@ -216,7 +220,6 @@ func TestKilledAtAnyMomentNothingIsLostOrEndedTwice(t *testing.T) {
 		c.round(t, nil)
 	}
 	l := c.finish(t)
-	t.Logf("%d kills, %d acknowledged: %s", c.kills, len(c.acknowledged), l.summary())
 	c.history(t, l)
 }
 
@@ -227,8 +230,7 @@ func TestARewoundGroupSendsNothingThatHadEnded(t *testing.T) {
 	for range rounds(2, 20) {
 		c.round(t, c.rewindGroups)
 	}
-	l := c.finish(t)
-	t.Logf("%d kills, %d acknowledged: %s", c.kills, len(c.acknowledged), l.summary())
+	c.finish(t)
 	c.silentAfter(t, c.rewindGroups)
 }
 
@@ -245,8 +247,7 @@ func TestALostGroupSendsNothingThatHadEnded(t *testing.T) {
 	} else {
 		c.round(t, nil)
 	}
-	l := c.finish(t)
-	t.Logf("%d kills, %d acknowledged: %s", c.kills, len(c.acknowledged), l.summary())
+	c.finish(t)
 	c.silentAfter(t, c.forgetGroups)
 }
 

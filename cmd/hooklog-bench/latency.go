@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// measureRates compares the way from publish to arrival at two steady rates, in two turns each.
+// measureRates compares the way from publish to arrival at two steady rates, a gentle and a brisk one.
 func (b *bench) measureRates(ctx context.Context) error {
 	fmt.Fprintf(b.out, "\nFrom publish to arrival at a steady rate, ms (the message carries the time of its publish; one clock):\n")
 	w := tabwriter.NewWriter(b.out, 0, 8, 2, ' ', 0)
