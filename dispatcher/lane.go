@@ -26,8 +26,9 @@ type lane struct {
 
 	// running attempts, at most cap() of them; direct counts those that the clock did not offer.
 	running, direct int
-	// limit shrinks while attempts time out and grows with successes.
+	// limit shrinks while attempts time out and grows with successes; hung says that the last attempt timed out.
 	limit int
+	hung  bool
 	// brake is how many more failures the subscription may have before it is disabled, or -1.
 	brake int
 	queue []*task
@@ -77,16 +78,21 @@ func (l *lane) cap() int {
 // room is how many deliveries the clock may offer now.
 func (l *lane) room() int { return l.cap() - l.running - len(l.queue) - len(l.reserved) }
 
-// wait estimates how long a task would wait at the end of the queue.
-func (l *lane) wait() time.Duration {
-	return l.took * time.Duration(len(l.queue)+1) / time.Duration(max(1, l.cap()))
+// wait estimates how long a task would wait at the end of the queue. A lane that does not hang will soon run as many
+// as a lane may.
+func (l *lane) wait(limits Limits) time.Duration {
+	width := l.cap()
+	if !l.hung && l.brake < 0 {
+		width = max(width, limits.Lane)
+	}
+	return l.took * time.Duration(len(l.queue)+1) / time.Duration(max(1, width))
 }
 
 // admits reports whether a task that cannot start at once may wait. While its organization is the only one at work, a
 // lane whose queue drains soon may hold all that this node takes from the group: the rest waits there at no cost.
 // Beside others it may hold half of that; a slow lane no more than its share, its organization no more than a quarter.
 func (l *lane) admits(limits Limits, crowded bool) bool {
-	wait := l.wait()
+	wait := l.wait(limits)
 	switch {
 	case l.cap() <= 0 || wait > limits.Wait:
 		return false
@@ -123,13 +129,19 @@ func (l *lane) adapt(r result, limits Limits) {
 		l.took = r.took
 	}
 	l.took += (r.took - l.took) / 8
+	l.hung = r.timedOut
 	switch {
 	case r.timedOut:
 		l.limit = max(1, l.limit/2)
-	case r.succeeded:
-		l.limit = min(limits.Lane, l.limit+1)
+	case r.succeeded && (l.limit < limits.Lane || l.took <= fastAnswer && l.limit < limits.LaneFast):
+		l.limit++
+	case l.took > fastAnswer:
+		l.limit = min(l.limit, limits.Lane)
 	}
 }
+
+// fastAnswer is the average duration up to which a receiver is given more attempts at once: it is not at its limit.
+const fastAnswer = 20 * time.Millisecond
 
 func (l *lane) idle() bool {
 	return l.running == 0 && len(l.queue) == 0 && len(l.reserved) == 0 && len(l.left) == 0 && l.overflow.IsZero()

@@ -97,8 +97,28 @@ func TestALaneShrinksWithTimeoutsAndGrowsWithSuccesses(t *testing.T) {
 			b.finish(x, fast)
 		}
 	}
-	if l.limit != b.limits.Lane {
-		t.Fatalf("limit after successes is %d, want %d", l.limit, b.limits.Lane)
+	if l.limit < b.limits.Lane {
+		t.Fatalf("limit after successes is %d, want at least %d", l.limit, b.limits.Lane)
+	}
+}
+
+func TestOnlyAReceiverThatAnswersFastGetsMoreThanALane(t *testing.T) {
+	for name, c := range map[string]struct {
+		took time.Duration
+		want int
+	}{"fast": {5 * time.Millisecond, 64}, "slow": {50 * time.Millisecond, 16}} {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t, Limits{})
+			l := b.lane(1, 1, "a:443")
+			for range 100 {
+				x := b.task(l)
+				b.submit(x)
+				b.finish(x, result{succeeded: true, took: c.took, brake: -1})
+			}
+			if l.limit != c.want {
+				t.Errorf("limit %d, want %d", l.limit, c.want)
+			}
+		})
 	}
 }
 
@@ -175,7 +195,7 @@ func TestWhatWaitsTooLongIsLeftToTheClock(t *testing.T) {
 }
 
 func TestTheClockGetsEverySecondTurnOfALaneWithRoomForOne(t *testing.T) {
-	b := newBench(t, Limits{Lane: 1, LaneStart: 1})
+	b := newBench(t, Limits{Lane: 1, LaneStart: 1, LaneFast: 1})
 	l := b.lane(1, 1, "a:443")
 	b.setBacklog(l, true)
 	turn := func(offered bool) admission {
@@ -270,7 +290,7 @@ func (b *bench) check(t *rapid.T, running, waiting int) {
 		}
 	}
 	for _, l := range b.lanes.lanes {
-		if l.running < 0 || l.running > b.limits.Lane || l.direct < 0 {
+		if l.running < 0 || l.running > b.limits.LaneFast || l.direct < 0 {
 			t.Fatalf("lane runs %d, %d of them direct", l.running, l.direct)
 		}
 	}

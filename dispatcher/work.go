@@ -30,8 +30,7 @@ func (w *work) fail() {
 
 // target is what a handed fact asks to be attempted.
 type target struct {
-	of            domain.DeliveryOf
-	roundRevision uint64
+	of domain.DeliveryOf
 	// asks reports whether the delivery, as it stands, is the one that the fact asks to attempt.
 	asks func(domain.Delivery) bool
 	// offered says that the clock asked.
@@ -102,11 +101,11 @@ func (d *Dispatcher) targets(ctx context.Context, w *work, f domain.Fact, m doma
 	case *domain.RetryDue:
 		d.readLater(w, f.Message)
 		asks := func(k domain.Delivery) bool { return k.Round == f.Round && k.Attempts+1 == f.Number }
-		return []target{{f.DeliveryOf, f.RoundRevision, asks, true}}, nil
+		return []target{{f.DeliveryOf, asks, true}}, nil
 	case *domain.RedeliveryRequested:
 		d.readLater(w, f.Message)
 		asks := func(k domain.Delivery) bool { return k.Round == f.Round && k.RoundAttempts == 0 && !handedOut(k) }
-		return []target{{f.DeliveryOf, f.Revision, asks, false}}, nil
+		return []target{{f.DeliveryOf, asks, false}}, nil
 	}
 	return nil, nil
 }
@@ -146,7 +145,7 @@ func firstAttempts(id domain.MessageID, of domain.MessageOf, targets []domain.Ta
 	list := make([]target, len(targets))
 	for i, t := range targets {
 		list[i] = target{of: domain.DeliveryOf{Message: id, Subscription: t.Subscription, Organization: of.Organization,
-			EventType: of.EventType, PublishedAt: of.PublishedAt}, roundRevision: t.Revision, asks: asks}
+			EventType: of.EventType, PublishedAt: of.PublishedAt}, asks: asks}
 	}
 	return list
 }
@@ -225,7 +224,7 @@ func (d *Dispatcher) look(ctx context.Context, w *work, t target) (domain.Delive
 		return known, found, err
 	}
 	if w.handed.Retries > 0 || w.handed.Replayed || w.handed.Backlog {
-		known, err = d.Recorder.LoadDelivery(ctx, t.of, t.roundRevision)
+		known, err = d.Recorder.LoadDelivery(ctx, t.of, known.RoundRevision)
 	}
 	return known, true, err
 }
