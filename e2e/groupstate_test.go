@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -24,8 +25,10 @@ func (s *server) openStore(t *testing.T) *pebble.DB {
 	comparer.Name = "hooklog.log.v1"
 	comparer.Split = func(key []byte) int {
 		switch {
-		case len(key) > 9 && key[0] == 'i':
-			return len(key) - 8
+		case len(key) > 0 && key[0] == 'i': // up to the end of the name
+			if end := bytes.Index(key, []byte{0, 1}); end >= 0 {
+				return end + 2
+			}
 		case len(key) == 9 && key[0] == 'e':
 			return 8
 		}
