@@ -45,13 +45,16 @@ func (c *conn) readHeader() (*http.Response, error) {
 	return nil, errTooManyInterim
 }
 
-// cause is what stopped http.ReadResponse, which reports the end of the input as a malformed last line.
+// cause is what stopped http.ReadResponse, which reports input that ends in the middle of a line, or is not waited for
+// any longer, as a malformed last line.
 func (c *conn) cause(err error) error {
 	switch {
 	case c.limit.left <= 0:
 		return errHeaderTooLarge
-	case c.limit.ended:
+	case c.limit.err == io.EOF:
 		return io.ErrUnexpectedEOF
+	case c.limit.err != nil:
+		return c.limit.err
 	}
 	return err
 }

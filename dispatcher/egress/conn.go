@@ -85,9 +85,9 @@ func (c *conn) alive() bool {
 
 // boundedReader reads from a connection until left bytes have come.
 type boundedReader struct {
-	from  io.Reader
-	left  int64
-	ended bool // the peer closed
+	from io.Reader
+	left int64
+	err  error // of the last read: io.EOF if the peer closed
 }
 
 // Read fails with errHeaderTooLarge once the bound is used up.
@@ -100,6 +100,6 @@ func (r *boundedReader) Read(p []byte) (int, error) {
 	}
 	n, err := r.from.Read(p)
 	r.left -= int64(n)
-	r.ended = err == io.EOF
+	r.err = err
 	return n, err
 }

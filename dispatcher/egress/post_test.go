@@ -186,6 +186,10 @@ func TestSlowReceivers(t *testing.T) {
 		{"never answers", func(c net.Conn) { waitForClose(c) }, "timeout", 10 * time.Second},
 		{"never reads", func(net.Conn) { time.Sleep(time.Hour) }, "timeout", 10 * time.Second},
 		{"drips headers", func(c net.Conn) { drip(c, "HTTP/1.1 200 OK\r\nX-A: "+strings.Repeat("a", 1000)) }, "timeout", 10 * time.Second},
+		{"stops in the middle of the status line", func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 2")
+			waitForClose(c)
+		}, "timeout", 10 * time.Second},
 		{"drips the body of a success", func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
 			drip(c, "a")
