@@ -93,11 +93,12 @@ func (o Options) pebble(l *Log) *pebble.Options {
 		L0StopWritesThreshold:       stopWritesAt,
 		LBaseMaxBytes:               baseLevelSize,
 		MaxOpenFiles:                maxOpenFiles,
-		FormatMajorVersion:          pebble.FormatTableFormatV6,
+		FormatMajorVersion:          pebble.FormatValueSeparation,
 		ReadOnly:                    o.ReadOnly,
 		Logger:                      &pebbleLogger{log: l},
 		EventListener:               o.listener(l),
 	}
+	p.Experimental.ValueSeparationPolicy = recordsApart
 	for i := range p.Levels {
 		p.Levels[i].BlockSize = blockSize
 		if i < len(p.Levels)-1 { // what is still moving is written often and mostly ciphertext
@@ -106,6 +107,17 @@ func (o Options) pebble(l *Log) *pebble.Options {
 		p.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
 	}
 	return p
+}
+
+// recordsApart keeps records in files of their own, written once: compacting moves only their keys. Nothing is ever
+// deleted from the log, so those files hold no garbage to be collected.
+func recordsApart() pebble.ValueSeparationPolicy {
+	const (
+		fromSize = 128 // every record, and no index entry
+		overlap  = 64  // files that one table may refer to before records are written again
+	)
+	return pebble.ValueSeparationPolicy{Enabled: true, MinimumSize: fromSize, MaxBlobReferenceDepth: overlap,
+		TargetGarbageRatio: 1, RewriteMinimumAge: time.Hour}
 }
 
 // complaintInterval is how often a background error is logged while the store tries again and again.
