@@ -88,16 +88,22 @@ func (l *lane) wait(limits Limits) time.Duration {
 	return l.took * time.Duration(len(l.queue)+1) / time.Duration(max(1, width))
 }
 
+// slowAnswer is the average duration from which a receiver is slow: what waits for it stands in others' way.
+const slowAnswer = 250 * time.Millisecond
+
 // admits reports whether a task that cannot start at once may wait. While its organization is the only one at work, a
-// lane whose queue drains soon may hold all that this node takes from the group: the rest waits there at no cost.
-// Beside others it may hold half of that; a slow lane no more than its share, its organization no more than a quarter.
+// lane that is not slow may hold all that this node takes from the group: the rest waits there at no cost. Beside others
+// it may hold half of that if its queue drains soon; any other lane no more than its share, its organization no more
+// than a quarter.
 func (l *lane) admits(limits Limits, crowded bool) bool {
 	wait := l.wait(limits)
 	switch {
-	case l.cap() <= 0 || wait > limits.Wait:
+	case l.cap() <= 0:
 		return false
-	case wait <= limits.Wait/2 && !crowded:
+	case !crowded && !l.hung && l.took < slowAnswer:
 		return true
+	case wait > limits.Wait:
+		return false
 	case wait <= limits.Wait/5 && len(l.queue) < limits.Handed/2:
 		return true
 	}
