@@ -8,7 +8,7 @@ import (
 )
 
 // recentSlots bounds the rows kept in memory; a power of two.
-const recentSlots = 1 << 13
+const recentSlots = 1 << 15
 
 // recentRows holds the rows committed last, so that the outcome of a delivery just begun is folded without reading the
 // store. Each id has one slot; who comes later takes it.
