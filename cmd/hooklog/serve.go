@@ -40,7 +40,7 @@ func (p *program) serveCommand() *cobra.Command {
 }
 
 // gcPercent trades memory for CPU: most of what a delivery allocates is garbage at once, and little is live.
-const gcPercent = 200
+const gcPercent = 150
 
 // collectLess sets gcPercent unless the environment has its own.
 func collectLess(env []string) {
