@@ -24,7 +24,7 @@ const (
 // runClock offers what is due until ctx ends. Not while the fold catches up, and not while the clock is doubtful.
 func (d *Dispatcher) runClock(ctx context.Context, watch *clockWatch) error {
 	for {
-		if d.Fold.Live() && watch.ok() {
+		if d.caughtUp() && watch.ok() {
 			now := time.Now()
 			d.offerLeft(ctx, now)
 			d.offerOverflow(ctx, now)

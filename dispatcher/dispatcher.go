@@ -36,8 +36,8 @@ import (
 type Fold interface {
 	// WaitFor returns nil once everything up to a position is folded.
 	WaitFor(ctx context.Context, p eventlog.Position) error
-	// Live reports whether the fold has caught up with the log.
-	Live() bool
+	// Lag is how old what is not yet folded may be; 0 at the head of the log.
+	Lag() time.Duration
 	Subscription(id domain.SubscriptionID) (domain.Subscription, bool)
 	Policy(id domain.SubscriptionID) (domain.Policy, bool)
 	Health(id domain.SubscriptionID) domain.Health
@@ -208,6 +208,12 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	}
 	return nil
 }
+
+// maxLag is how far the fold may be behind while the clock and the disabling go on: under load it is never quite at the
+// head, and while it reads the past it says nothing of today.
+const maxLag = 2 * time.Second
+
+func (d *Dispatcher) caughtUp() bool { return d.Fold.Lag() < maxLag }
 
 // consume takes facts from the group whenever the clock can be trusted.
 func (d *Dispatcher) consume(ctx context.Context, watch *clockWatch) error {

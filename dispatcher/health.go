@@ -14,7 +14,7 @@ func (d *Dispatcher) runHealth(ctx context.Context) error {
 	tick := time.NewTicker(healthEvery)
 	defer tick.Stop()
 	for {
-		if d.Fold.Live() {
+		if d.caughtUp() {
 			d.disableFailing(ctx)
 		}
 		select {
