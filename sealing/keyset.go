@@ -23,10 +23,10 @@ const (
 // Each is a Tink keyset: one primary key that seals, and older ones that still open. A Keyset never changes after it is
 // made, so it may be used from any number of goroutines.
 type Keyset struct {
-	wrap       *keyset.Handle
-	mac        *keyset.Handle
-	wrapper    tink.AEAD
-	authorizer tink.MAC
+	wrap    *keyset.Handle
+	mac     *keyset.Handle
+	wrapper tink.AEAD
+	macs    []*macKey // the primary first
 }
 
 // keysetFile is the stored form: a name and a version first, so that a later form is refused by name and not by
@@ -56,11 +56,11 @@ func newKeyset(wrap, authenticate *keyset.Handle) (*Keyset, error) {
 	if err != nil {
 		return nil, fmt.Errorf("use the wrapping keys: %w", err)
 	}
-	authorizer, err := mac.New(authenticate)
+	macs, err := macKeys(authenticate)
 	if err != nil {
 		return nil, fmt.Errorf("use the MAC keys: %w", err)
 	}
-	return &Keyset{wrap: wrap, mac: authenticate, wrapper: wrapper, authorizer: authorizer}, nil
+	return &Keyset{wrap: wrap, mac: authenticate, wrapper: wrapper, macs: macs}, nil
 }
 
 // Rotate returns a keyset that seals with new keys and still opens and verifies whatever k did; k stays as it was.
