@@ -95,8 +95,8 @@ func (d *Dispatcher) laneOf(s domain.Subscription) *lane {
 	return d.lanes.of(s, hostOf(s.URL), d.brake(s.ID))
 }
 
-// brake is how many more failures in a row a subscription may have before its profile disables it, or -1 if there is
-// no such number. With it no attempt is on the wire that the disabling would find superfluous.
+// brake is how many more failures in a row a failing subscription may have before its profile disables it, or -1 if it
+// is not failing or there is no such number. With it no attempt is on the wire that the disabling would find superfluous.
 func (d *Dispatcher) brake(id domain.SubscriptionID) int {
 	p, ok := d.Fold.Policy(id)
 	if !ok {
@@ -107,7 +107,7 @@ func (d *Dispatcher) brake(id domain.SubscriptionID) int {
 		return 0
 	}
 	limit := p.Profile.DisableRule().ConsecutiveFailures
-	if limit == 0 {
+	if limit == 0 || h.Consecutive == 0 {
 		return -1
 	}
 	return max(1, limit-h.Consecutive)
