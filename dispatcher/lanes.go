@@ -11,7 +11,7 @@ import (
 // Limits bounds what runs and waits in one process. A zero member takes its default.
 type Limits struct {
 	// Lane is the most attempts in flight for one subscription (16), LaneFast for one whose receiver answers within
-	// 20 ms (four times Lane). A new lane begins with LaneStart (4).
+	// 20 ms (twice Lane). A new lane begins with LaneStart (4).
 	Lane, LaneStart, LaneFast int
 	// Host is the most to one host and port (64), Process in all (512). One organization holds at most a quarter of
 	// the process while another was active within the last minute, and never more than three quarters.
@@ -43,7 +43,7 @@ func (l Limits) withDefaults() (Limits, error) {
 		l.Wait = 5 * time.Second
 	}
 	if l.LaneFast == 0 {
-		l.LaneFast = 4 * l.Lane
+		l.LaneFast = 2 * l.Lane
 	}
 	l.LaneStart = min(l.LaneStart, l.Lane)
 	return l, nil

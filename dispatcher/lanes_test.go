@@ -106,7 +106,7 @@ func TestOnlyAReceiverThatAnswersFastGetsMoreThanALane(t *testing.T) {
 	for name, c := range map[string]struct {
 		took time.Duration
 		want int
-	}{"fast": {5 * time.Millisecond, 64}, "slow": {50 * time.Millisecond, 16}} {
+	}{"fast": {5 * time.Millisecond, 32}, "slow": {50 * time.Millisecond, 16}} {
 		t.Run(name, func(t *testing.T) {
 			b := newBench(t, Limits{})
 			l := b.lane(1, 1, "a:443")
