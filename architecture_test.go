@@ -16,7 +16,7 @@ import (
 
 const module = "github.com/hooklog/hooklog"
 
-// mayImport is DESIGN.md's table: which packages of this module a package may import. A pattern ending in /* stands for
+// mayImport says which packages of this module a package may import. A pattern ending in /* stands for
 // every package directly below. The programs and tests at the end stand outside: the bench and the tests of the built
 // binary know nothing of the house but, the former, the log that it measures.
 var mayImport = map[string][]string{

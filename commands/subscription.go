@@ -129,7 +129,7 @@ func (c *Commands) DisableFailing(ctx context.Context, by By, id domain.Subscrip
 }
 
 // TestSubscription publishes a test to one active subscription, whether or not it asks for the type. The caller proves
-// to hold the signing secret; nil means that none was given. The order of the checks is CONTRACT §1's.
+// to hold the signing secret; nil means that none was given. The order of the checks is docs/contract.md's.
 func (c *Commands) TestSubscription(ctx context.Context, by By, org domain.OrganizationID, id domain.SubscriptionID, secret *string) (domain.MessageID, eventlog.Position, error) {
 	s, err := c.testable(ctx, org, id)
 	switch {

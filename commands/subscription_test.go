@@ -124,7 +124,7 @@ func TestATestGoesToItsSubscriptionAlone(t *testing.T) {
 	}
 }
 
-// TestTheOrderOfATestsRefusals holds CONTRACT §1: 404, 409, 422, 401.
+// TestTheOrderOfATestsRefusals holds docs/contract.md: 404, 409, 422, 401.
 func TestTheOrderOfATestsRefusals(t *testing.T) {
 	w := newWorld(t)
 	o := w.acme()

@@ -48,7 +48,7 @@ type AttemptSucceeded struct {
 // AttemptFailed records an attempt that was not, and what follows from it.
 type AttemptFailed struct {
 	Attempt
-	// Reason is http_<code>, timeout, http_error:<kind> or dns_resolved_to_private:<why> (CONTRACT §1).
+	// Reason is http_<code>, timeout, http_error:<kind> or dns_resolved_to_private:<why> (docs/contract.md).
 	Reason string `json:"reason"`
 	// Answer is the first KiB of the receiver's answer, sealed under the delivery's id.
 	Answer []byte `json:"answer,omitempty"`

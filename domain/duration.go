@@ -8,7 +8,7 @@ import (
 // Duration is a time.Duration whose JSON form is text such as "30s", "5m" or "24h".
 type Duration time.Duration
 
-// Limits of what may be overridden (CONTRACT §0).
+// Limits of what may be overridden (docs/contract.md).
 const (
 	MaxRetries = 20
 	MinDelay   = Duration(time.Second)

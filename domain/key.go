@@ -36,7 +36,7 @@ func (id KeyID) Check() error {
 // Scope is what a key may be used for.
 type Scope string
 
-// The scopes of CONTRACT §1 and §6.
+// The scopes of docs/contract.md.
 const (
 	ScopeIdentity Scope = "identity:read"
 	ScopeWebhooks Scope = "webhooks:manage"
@@ -157,7 +157,7 @@ type KeyRequest struct {
 	ExpiresAt     time.Time
 }
 
-// DecideIssue issues a key with the hash of its new secret (CONTRACT §1).
+// DecideIssue issues a key with the hash of its new secret (docs/contract.md).
 func DecideIssue(r KeyRequest, secretHash string, now time.Time) (*KeyIssued, error) {
 	allowed := platformScopes
 	if !r.Organization.IsZero() {

@@ -19,7 +19,7 @@ func TestKeyIDs(t *testing.T) {
 	}
 }
 
-// reservedByContract is the list of CONTRACT §1.
+// reservedByContract is the list of docs/contract.md.
 var reservedByContract = strings.Fields(`leads:read leads:write intakes:read intakes:write records:read records:write
 	skills:read skills:author skills:execute agents:invoke tenants:provision`)
 

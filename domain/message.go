@@ -65,7 +65,7 @@ type MessageOf struct {
 
 // Limits of a message.
 const (
-	// MaxData is the most bytes of a message's data (CONTRACT §6).
+	// MaxData is the most bytes of a message's data (docs/contract.md).
 	MaxData = 256 << 10
 	// MaxTargets is the most targets in one fact.
 	MaxTargets = 2000
@@ -144,7 +144,7 @@ type Publication struct {
 	OccurredAt time.Time
 }
 
-// CheckOwnID refuses what cannot be a publisher's own id (CONTRACT §6). The empty id is none and allowed.
+// CheckOwnID refuses what cannot be a publisher's own id (docs/contract.md). The empty id is none and allowed.
 func CheckOwnID(id string) error {
 	if len(id) > 128 {
 		return RefuseFields(FieldError{"id", "must have 1 to 128 characters"})

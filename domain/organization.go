@@ -120,7 +120,7 @@ func (o Organization) Apply(f Fact, m Meta) Organization {
 
 var slugPattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// DecideRegister registers an organization that does not exist yet (CONTRACT §6).
+// DecideRegister registers an organization that does not exist yet (docs/contract.md).
 func DecideRegister(slug, profile string, s OrganizationSettings) (*OrganizationRegistered, error) {
 	bad := s.check()
 	if !slugPattern.MatchString(slug) {

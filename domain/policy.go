@@ -47,7 +47,7 @@ type Delay struct {
 	RetryAfter Duration `json:"retry_after,omitzero"`
 }
 
-// jitterFrom is the shortest delay to which jitter is added, jitterShare the most of it that is added (CONTRACT §0).
+// jitterFrom is the shortest delay to which jitter is added, jitterShare the most of it that is added (docs/contract.md).
 const (
 	jitterFrom  = time.Minute
 	jitterShare = 0.10

@@ -46,7 +46,7 @@ func TestOverridesOfAPolicy(t *testing.T) {
 	}
 }
 
-// TestADelayIsNeverEarlierThanDocumented holds CONTRACT §0: jitter of at most 10 % from a minute on, never below the
+// TestADelayIsNeverEarlierThanDocumented holds docs/contract.md: jitter of at most 10 % from a minute on, never below the
 // schedule; Retry-After on 429 and 503 alone, only later and never past the following delay.
 func TestADelayIsNeverEarlierThanDocumented(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {

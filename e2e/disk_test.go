@@ -224,7 +224,7 @@ func fill(t *testing.T, path string, left uint64) {
 	}
 }
 
-// CONTRACT §6: when the disk is short, 503 with Retry-After and nothing recorded.
+// docs/contract.md: when the disk is short, 503 with Retry-After and nothing recorded.
 func TestAShortDiskRefusesPublishingUntilThereIsRoom(t *testing.T) {
 	t.Parallel()
 	dir := mountSmall(t)

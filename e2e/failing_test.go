@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// The life of a subscription whose receiver always fails (CONTRACT §0, §1): seven attempts a delivery, then dead; every
+// The life of a subscription whose receiver always fails (docs/contract.md): seven attempts a delivery, then dead; every
 // failed attempt listed; off after the twentieth in a row; and whoever asks is told why nothing comes any more.
 func TestTheLifeOfAFailingSubscription(t *testing.T) {
 	t.Parallel()

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// Data as a publisher might spell it, and as CONTRACT §0 says that it is delivered: the bytes of JSON.stringify.
+// Data as a publisher might spell it, and as docs/contract.md says that it is delivered: the bytes of JSON.stringify.
 const (
 	awkward = "{ \"text\" : \"Gr\\u00fc\\u00dfe \\u6771\\u4eac \\ud83e\\udd9e 東京\", \"html\":\"<b>a & b</b>\\/\",\n" +
 		"\t\"quotes\":\"\\\" \\\\ \\u0008\\f\\n\\r\\t\\u0001\\u001F\\u007f\", \"lines\":\"\\u2028\u2029\",\n" +
@@ -85,7 +85,7 @@ func startForeign(t *testing.T, interpreter, script, profile string) foreign {
 	return f
 }
 
-// CONTRACT §0: a receiver written from the contract alone verifies every attempt byte by byte.
+// docs/contract.md: a receiver written from the contract alone verifies every attempt byte by byte.
 func TestReceiversInOtherLanguagesVerifyEveryAttempt(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

@@ -40,7 +40,7 @@ func hostile(t *testing.T, speak func(net.Conn)) string {
 	return "http://" + l.Addr().String() + "/hook"
 }
 
-// CONTRACT §0 and §1: only 2xx is success, nothing is followed, and an answer costs no more than its bounds.
+// docs/contract.md: only 2xx is success, nothing is followed, and an answer costs no more than its bounds.
 func TestReceiversThatMisbehaveAreHeldToTheirBounds(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)
@@ -121,7 +121,7 @@ func gigabytes(status string, written *atomic.Int64) func(net.Conn) {
 	}
 }
 
-// CONTRACT §1: an unknown, malformed or foreign id is always 404.
+// docs/contract.md: an unknown, malformed or foreign id is always 404.
 func TestIdsOfOtherOrganizationsAreNotFound(t *testing.T) {
 	t.Parallel()
 	s := newServer(t)

@@ -58,7 +58,7 @@ type Config struct {
 	InFlight int
 }
 
-// Defaults and bounds that CONTRACT §1 sets.
+// Defaults and bounds that docs/contract.md sets.
 const (
 	defaultRateLimit = 600
 	defaultFailures  = 60

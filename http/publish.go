@@ -8,7 +8,7 @@ import (
 	"github.com/hooklog/hooklog/domain"
 )
 
-// Limits of publishing (CONTRACT §6).
+// Limits of publishing (docs/contract.md).
 const (
 	// maxMessage is the most bytes of one message with its envelope: its data may have domain.MaxData of them.
 	maxMessage = domain.MaxData + maxBody

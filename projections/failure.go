@@ -9,7 +9,7 @@ import (
 	"github.com/hooklog/hooklog/eventlog"
 )
 
-// What a failed attempt's Status says (CONTRACT §1).
+// What a failed attempt's Status says (docs/contract.md).
 const (
 	statusFailed   = "failed"
 	statusDead     = "dead_lettered"

@@ -25,7 +25,7 @@ for (const line of lines) {
 console.log(agreed);
 `
 
-// TestJavaScriptGetsTheSameBytes holds CONTRACT §0: a receiver that serialises the parsed body anew gets its bytes.
+// TestJavaScriptGetsTheSameBytes holds docs/contract.md: a receiver that serialises the parsed body anew gets its bytes.
 func TestJavaScriptGetsTheSameBytes(t *testing.T) {
 	t.Parallel()
 	node, err := exec.LookPath("node")

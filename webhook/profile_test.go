@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// TestPolicies repeats the table of CONTRACT §0 in the contract's own spelling.
+// TestPolicies repeats the table of docs/contract.md in the contract's own spelling.
 func TestPolicies(t *testing.T) {
 	t.Parallel()
 	type columns struct {

@@ -18,7 +18,7 @@ const (
 	otherStandardSecret = "whsec_c2Vjb25kIGtleSBvZiB0d2VudHktZm91"
 )
 
-// TestPublishedVectors holds the signature vectors of CONTRACT §0, made with another tool.
+// TestPublishedVectors holds the signature vectors of docs/contract.md, made with another tool.
 func TestPublishedVectors(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
