@@ -369,7 +369,7 @@ func (x *lanes) release(l *lane, id domain.DeliveryID, forget bool) {
 	}
 }
 
-// roomOf returns how many deliveries the clock may offer, and notes whether it has more than that.
+// roomOf returns how many deliveries the clock may offer to a lane now.
 func (x *lanes) roomOf(l *lane) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()

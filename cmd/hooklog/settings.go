@@ -90,7 +90,7 @@ func (s *settings) table() []setting {
 		{name: "max-in-flight", use: ofServer, value: number(&s.maxInFlight, "512", 1),
 			doc: "`NUMBER` of attempts at once in this process"},
 		{name: "max-per-subscription", use: ofServer, value: number(&s.perSubscription, "16", 1),
-			doc: "`NUMBER` of attempts at once to one subscription"},
+			doc: "`NUMBER` of attempts at once to one subscription; twice as many while its receiver answers within 20 ms"},
 		{name: "max-per-host", use: ofServer, value: number(&s.perHost, "64", 1),
 			doc: "`NUMBER` of attempts at once to one host and port"},
 		{name: "rate-limit", use: ofServer, value: number(&s.rateLimit, "600", 1),
