@@ -231,7 +231,7 @@ func TestARewoundGroupSendsNothingThatHadEnded(t *testing.T) {
 		c.round(t, c.rewindGroups)
 	}
 	c.finish(t)
-	c.silentAfter(t, c.rewindGroups)
+	c.silentAfter(t, c.rewindFarGroups)
 }
 
 // A group whose state is lost forgets what was on its way; the clock offers that, and nothing that had ended is sent again.
