@@ -24,6 +24,8 @@ var (
 	ErrGroupDiffers = errors.New("the consumer group exists with other settings")
 	// ErrNoSpace means that the log refuses appends because its disk is nearly full; nothing was appended.
 	ErrNoSpace = errors.New("the disk of the log is nearly full")
+	// ErrNoEvent is what a [*NoEventError] is: nothing stands at a position that was asked for.
+	ErrNoEvent = errors.New("no event at this position")
 	// ErrClosed means that the log was closed.
 	ErrClosed = errors.New("the log is closed")
 )
@@ -42,6 +44,14 @@ func (e *ConflictError) Error() string {
 
 // Is makes errors.Is(err, ErrRevisionConflict) true.
 func (e *ConflictError) Is(target error) bool { return target == ErrRevisionConflict }
+
+// NoEventError tells at which position no event was found.
+type NoEventError struct{ At Position }
+
+func (e *NoEventError) Error() string { return fmt.Sprintf("read position %s: %v", e.At, ErrNoEvent) }
+
+// Is makes errors.Is(err, ErrNoEvent) true.
+func (e *NoEventError) Is(target error) bool { return target == ErrNoEvent }
 
 // Limits of the port, the same for every backend.
 const (

@@ -52,6 +52,16 @@ func TestConflictError(t *testing.T) {
 	}
 }
 
+func TestNoEventError(t *testing.T) {
+	err := error(&NoEventError{At: PositionOf(0, 31)})
+	if !errors.Is(err, ErrNoEvent) || errors.Is(err, ErrAhead) {
+		t.Errorf("%v is not the absence of an event alone", err)
+	}
+	if got, want := err.Error(), "read position 0-1f: no event at this position"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestCheckGroup(t *testing.T) {
 	good := Group{Name: "g", TypePrefixes: []string{""}, MessageTimeout: 1, MaxRetries: 0}
 	if err := CheckGroup(good, 1); err != nil {

@@ -62,6 +62,9 @@ type Feed interface {
 	// ReadAll yields all events after the given position up to the head as it is when the read begins or later.
 	// The zero Position is before the first event. It fails with [ErrAhead] if after is past the head.
 	ReadAll(ctx context.Context, after Position) iter.Seq2[Recorded, error]
+	// ReadAt returns the event at exactly the given position, as Append, Read or ReadAll told it. It fails with a
+	// [*NoEventError] if there is none, as after the head or at a position of another log.
+	ReadAt(ctx context.Context, at Position) (Recorded, error)
 	// Subscribe hands all events after the given position to receive, in order, without gap or repetition, and goes
 	// on with those that are appended while it runs. It resumes by itself after a lost connection. It blocks until
 	// ctx ends, receive fails (that error is returned), the log is closed ([ErrClosed]) or after turns out to be

@@ -124,6 +124,23 @@ func (l *Log) ReadAll(ctx context.Context, after eventlog.Position) iter.Seq2[ev
 	}
 }
 
+// ReadAt implements [eventlog.Feed]. Positions are dense, so every one up to the head has its event.
+func (l *Log) ReadAt(ctx context.Context, at eventlog.Position) (eventlog.Recorded, error) {
+	err := ctx.Err()
+	if err == nil {
+		err = l.enter()
+	}
+	if err != nil {
+		return eventlog.Recorded{}, fmt.Errorf("read position %s: %w", at, err)
+	}
+	defer l.leave()
+	n := low(at)
+	if n == 0 || n > l.tail.position() {
+		return eventlog.Recorded{}, &eventlog.NoEventError{At: at}
+	}
+	return l.record(n)
+}
+
 // Subscribe implements [eventlog.Feed]. The embedded log has no connection to lose, so Live turns false only while the
 // subscriber is slower than the appenders.
 func (l *Log) Subscribe(ctx context.Context, after eventlog.Position, receive func(context.Context, eventlog.Batch) error) error {

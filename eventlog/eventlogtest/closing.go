@@ -32,7 +32,7 @@ func closeEnds(x *run) {
 
 func closedRefuses(x *run) {
 	stream, g := unique("closed"), x.group()
-	x.append(stream, eventlog.NoStream, newEvent("t"))
+	at := x.append(stream, eventlog.NoStream, newEvent("t"))
 	for range 2 {
 		if err := x.log.Close(); err != nil {
 			x.Fatalf("close: %v", err)
@@ -52,6 +52,8 @@ func closedRefuses(x *run) {
 	for _, err := range x.log.ReadAll(x.ctx, x.start) {
 		check("read all", err)
 	}
+	_, err = x.log.ReadAt(x.ctx, at.Position)
+	check("read at", err)
 	_, err = x.log.Head(x.ctx)
 	check("head", err)
 	check("subscribe", x.log.Subscribe(x.ctx, x.start, nil))

@@ -126,6 +126,16 @@ func (l hidesTheNewest) Read(ctx context.Context, stream string, from eventlog.R
 	}
 }
 
+// readsTheNext answers with what stands after a position, as a read that begins there would.
+type readsTheNext struct{ eventlog.Log }
+
+func (l readsTheNext) ReadAt(ctx context.Context, at eventlog.Position) (eventlog.Recorded, error) {
+	for e, err := range l.Log.ReadAll(ctx, at) {
+		return e, err
+	}
+	return l.Log.ReadAt(ctx, at)
+}
+
 func TestSuiteFindsFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for what never comes")
@@ -142,6 +152,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 		{"drops a batch to subscribers", "a subscription while others append has no gap and no repetition", func(l eventlog.Log) eventlog.Log { return dropsABatch{l} }},
 		{"acknowledges early", "what a leaving consumer held goes to the others at once", func(l eventlog.Log) eventlog.Log { return acksEarly{l} }},
 		{"takes events without id", "events without id, type or stream are refused", func(l eventlog.Log) eventlog.Log { return takesBadInput{l} }},
+		{"reads the next event", "an event is read at the position that was told of it", func(l eventlog.Log) eventlog.Log { return readsTheNext{l} }},
 		{"hides the newest event", "an acknowledged event is seen by every read at once", func(l eventlog.Log) eventlog.Log { return hidesTheNewest{l} }},
 	}
 	for _, c := range cases {

@@ -1,6 +1,7 @@
 package eventlogtest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 
@@ -13,6 +14,8 @@ func readRules() []Rule {
 		{Name: "a stream is read from any revision, in batches unseen", check: readFrom},
 		{Name: "all is read after any position", check: readAfter},
 		{Name: "reading after the head fails with ErrAhead", check: readAhead},
+		{Name: "an event is read at the position that was told of it", check: readAt},
+		{Name: "reading where nothing stands fails with ErrNoEvent", check: readNowhere},
 		{Name: "an acknowledged event is seen by every read at once", check: readOwn},
 		{Name: "a read ends with its context", check: readEnded},
 		{Name: "a read may be left at any event", check: readLeft},
@@ -100,6 +103,58 @@ func readAhead(x *run) {
 	}
 }
 
+func readAt(x *run) {
+	stream := unique("at")
+	for _, n := range []int{1, 7, 300} {
+		e := newEvents("t", n)
+		a := x.append(stream, eventlog.Any, e...)
+		x.sameRecorded(a.Position, eventlog.Recorded{Event: e[n-1], Stream: stream, Revision: a.Revision, Position: a.Position})
+	}
+	for _, want := range x.readAll() {
+		x.sameRecorded(want.Position, want)
+	}
+	if x.backend.Reopen == nil {
+		return
+	}
+	all := x.readAll()
+	x.reopen()
+	for _, want := range all {
+		x.sameRecorded(want.Position, want)
+	}
+}
+
+// sameRecorded reads the event at a position. The log's own time is compared where it is known.
+func (x *run) sameRecorded(at eventlog.Position, want eventlog.Recorded) {
+	x.Helper()
+	got, err := x.log.ReadAt(x.ctx, at)
+	if err != nil {
+		x.Fatalf("read at %s: %v", at, err)
+	}
+	same := got.ID == want.ID && got.Type == want.Type && bytes.Equal(got.Data, want.Data) && bytes.Equal(got.Metadata, want.Metadata)
+	placed := got.Stream == want.Stream && got.Revision == want.Revision && got.Position == at && !got.RecordedAt.IsZero()
+	timed := want.RecordedAt.IsZero() || got.RecordedAt.Equal(want.RecordedAt)
+	if !same || !placed || !timed {
+		x.Errorf("at %s: got %+v, want %+v", at, got, want)
+	}
+}
+
+func readNowhere(x *run) {
+	check := func(at eventlog.Position) {
+		x.Helper()
+		_, err := x.log.ReadAt(x.ctx, at)
+		var none *eventlog.NoEventError
+		if !errors.Is(err, eventlog.ErrNoEvent) || !errors.As(err, &none) || none.At != at {
+			x.Errorf("read at %s: got %v, want a *NoEventError that is ErrNoEvent", at, err)
+		}
+	}
+	check(eventlog.Position{})
+	head := x.append(unique("nowhere"), eventlog.NoStream, newEvent("t")).Position
+	high, low := head.Halves()
+	check(eventlog.Position{})
+	check(eventlog.PositionOf(high+1<<30, low+1<<30))
+	check(eventlog.PositionOf(high+1, low))
+}
+
 func readOwn(x *run) {
 	for range 50 {
 		stream, e := unique("own"), newEvent("t")
@@ -136,6 +191,9 @@ func readEnded(x *run) {
 		if !errors.Is(err, context.Canceled) {
 			x.Errorf("read all with an ended context: got %v", err)
 		}
+	}
+	if _, err := x.log.ReadAt(ctx, x.head()); !errors.Is(err, context.Canceled) {
+		x.Errorf("read at a position with an ended context: got %v", err)
 	}
 	if _, err := x.log.Head(ctx); !errors.Is(err, context.Canceled) {
 		x.Errorf("head with an ended context: got %v", err)
