@@ -5,27 +5,53 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hooklog/hooklog/domain"
 )
 
-func (x *Fold) foldKey(p placed) error {
+// keyring holds every key that was ever issued. The goroutine that folds is the only one that changes it, under mu; it
+// may read without.
+type keyring struct {
+	mu   sync.RWMutex
+	keys map[domain.KeyID]domain.Key
+	// owned are the keys of each organization, and under the zero id those of none, in the order of listing, backwards.
+	owned map[domain.OrganizationID][]domain.KeyID
+}
+
+func newKeyring() *keyring {
+	return &keyring{keys: map[domain.KeyID]domain.Key{}, owned: map[domain.OrganizationID][]domain.KeyID{}}
+}
+
+// put takes in a key's state.
+func (r *keyring) put(k domain.Key) {
+	if _, known := r.keys[k.ID]; !known {
+		owned := r.owned[k.Organization]
+		at, _ := slices.BinarySearchFunc(owned, k, r.compare)
+		r.owned[k.Organization] = slices.Insert(owned, at, k.ID)
+	}
+	r.keys[k.ID] = k
+}
+
+func (r *keyring) compare(id domain.KeyID, k domain.Key) int { return compareKeys(r.keys[id], k) }
+
+func (x *projector) foldKey(p placed) error {
 	id, ok := domain.KeyOfStream(p.Stream)
 	if !ok {
 		return fmt.Errorf("%w: not a key's stream", errMisplaced)
 	}
-	d := &x.directory
-	k, known := d.keys[id]
+	r := x.keys
+	k, known := r.keys[id]
 	if _, begins := p.fact.(*domain.KeyIssued); begins == known {
 		return fmt.Errorf("%w: the key exists already, or not yet", errMisplaced)
 	}
 	k.ID = id
 	k = k.Apply(p.fact, p.meta)
-	d.mu.Lock()
-	d.putKey(k)
-	d.mu.Unlock()
-	return x.writeJSON(apiKeyKey(id), nil, k)
+	r.mu.Lock()
+	r.put(k)
+	r.mu.Unlock()
+	return x.writeJSON(apiKeyKey(x.in(keySpace), id), nil, k)
 }
 
 // compareKeys is the order in which keys are listed, backwards.
@@ -35,10 +61,10 @@ func compareKeys(a, b domain.Key) int {
 
 // Key returns a key that was issued, revoked ones included.
 func (x *Fold) Key(id domain.KeyID) (domain.Key, bool) {
-	d := &x.directory
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	k, ok := d.keys[id]
+	r := x.now().keys
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	k, ok := r.keys[id]
 	return k, ok
 }
 
@@ -49,24 +75,21 @@ func (x *Fold) Keys(org domain.OrganizationID, limit int, cursor string) (page [
 	if err != nil {
 		return nil, "", err
 	}
-	d := &x.directory
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	o, ok := d.organizations[org]
-	if !ok {
-		return nil, "", nil
-	}
-	end := len(o.keys)
+	r := x.now().keys
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	owned := r.owned[org]
+	end := len(owned)
 	if place != nil {
 		last, err := parseKeyPlace(place)
 		if err != nil {
 			return nil, "", err
 		}
-		end, _ = slices.BinarySearchFunc(o.keys, last, func(id domain.KeyID, k domain.Key) int { return compareKeys(d.keys[id], k) })
+		end, _ = slices.BinarySearchFunc(owned, last, r.compare)
 	}
 	for end > 0 && (limit <= 0 || len(page) < limit) {
 		end--
-		page = append(page, d.keys[o.keys[end]])
+		page = append(page, r.keys[owned[end]])
 	}
 	if end > 0 {
 		next = l.cursor(keyPlace(page[len(page)-1]))

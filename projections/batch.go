@@ -19,6 +19,7 @@ type batch struct {
 	store      *store
 	writes     *pebble.Batch
 	checkpoint checkpoint
+	place      []byte // the checkpoint's key
 	rows       map[domain.DeliveryID]*touchedRow
 	touched    []*touchedRow // in the order in which they were touched
 	health     map[domain.SubscriptionID]*subscription
@@ -50,8 +51,8 @@ type dueRow struct {
 // hugeBatch is the number of rows from which on the map is made anew, because emptying it costs what it once held.
 const hugeBatch = 4096
 
-func newBatch(s *store, at checkpoint) *batch {
-	return &batch{store: s, writes: s.NewBatch(), checkpoint: at, rows: map[domain.DeliveryID]*touchedRow{},
+func newBatch(s *store, place []byte, at checkpoint) *batch {
+	return &batch{store: s, writes: s.NewBatch(), checkpoint: at, place: place, rows: map[domain.DeliveryID]*touchedRow{},
 		health: map[domain.SubscriptionID]*subscription{}, closed: map[domain.SubscriptionID]struct{}{},
 		settled: map[domain.MessageID]struct{}{}}
 }
@@ -89,7 +90,7 @@ func (b *batch) reset() {
 }
 
 // touch returns a delivery's row to be changed, or nil if there is none.
-func (x *Fold) touch(of *domain.DeliveryOf, id domain.DeliveryID) (*touchedRow, error) {
+func (x *projector) touch(of *domain.DeliveryOf, id domain.DeliveryID) (*touchedRow, error) {
 	if t, ok := x.batch.rows[id]; ok {
 		if t.removed {
 			return nil, nil
@@ -117,31 +118,33 @@ func (b *batch) take(t *touchedRow) {
 }
 
 // dueOf works out a row's place in the due index.
-func (x *Fold) dueOf(r *row) (d dueRow) {
+func (x *models) dueOf(r *row) (d dueRow) {
 	if !r.Open() || r.cancelled || x.directory.closed(r.Of.Subscription, r.RoundRevision) {
 		return d
 	}
 	d.present, d.unsent = true, r.unsent()
-	appendDueKey(d.key[:0], r.Of.Subscription, eligible(&r.Delivery), r.id)
+	appendDueKey(d.key[:0], x.in(dueSpace), r.Of.Subscription, eligible(&r.Delivery), r.id)
 	return d
 }
 
-// commit writes the batch with its checkpoint, shows it to readers and wakes those who waited for it.
-func (x *Fold) commit(at eventlog.Position) error {
+// commit writes the batch of so many facts with its checkpoint, shows it to readers and wakes those who waited for it.
+func (x *projector) commit(at eventlog.Position, facts int) error {
 	b := x.batch
 	b.checkpoint.position = at
+	b.checkpoint.facts += uint64(facts)
 	if err := x.complete(); err != nil {
 		return err
 	}
 	if err := b.writes.Commit(pebble.NoSync); err != nil {
 		return fmt.Errorf("%w: commit up to %s: %w", errStore, at, err)
 	}
-	x.due.open.Store(b.checkpoint.open)
-	x.due.unsent.Store(b.checkpoint.unsent)
+	x.due.count(b.checkpoint)
 	if len(b.touched) > 0 {
 		x.recent.put(b.touched)
 	}
-	x.due.apply(b.closed, b.changes)
+	if x.due.apply(b.closed, b.changes) {
+		x.dueChanged.send()
+	}
 	if len(b.deleted) > 0 {
 		x.directory.mu.Lock()
 		for _, id := range b.deleted {
@@ -150,18 +153,16 @@ func (x *Fold) commit(at eventlog.Position) error {
 		x.directory.mu.Unlock()
 	}
 	if b.limited {
-		select {
-		case x.limit <- struct{}{}:
-		default:
-		}
+		x.limit.send()
 	}
+	x.progress.facts.Store(b.checkpoint.facts)
 	x.progress.pass(at)
 	b.reset()
 	return nil
 }
 
 // complete writes what the batch kept back.
-func (x *Fold) complete() error {
+func (x *projector) complete() error {
 	b := x.batch
 	for _, t := range b.touched {
 		if err := x.completeRow(t); err != nil {
@@ -170,18 +171,18 @@ func (x *Fold) complete() error {
 	}
 	for id, s := range b.health {
 		b.text = appendHealth(b.text[:0], s.health)
-		if err := b.set(subscriptionKey(healthSpace, id), b.text); err != nil {
+		if err := b.set(subscriptionKey(x.in(healthSpace), id), b.text); err != nil {
 			return err
 		}
 	}
 	b.text = b.checkpoint.append(b.text[:0])
-	return b.set(checkpointKey, b.text)
+	return b.set(b.place, b.text)
 }
 
 // completeRow writes a row and what follows from it for the due index.
-func (x *Fold) completeRow(t *touchedRow) error {
+func (x *projector) completeRow(t *touchedRow) error {
 	b, r := x.batch, t.row
-	b.key = appendDeliveryKey(b.key[:0], r.Of.Subscription, r.Of.PublishedAt.UnixMilli(), r.id)
+	b.key = appendDeliveryKey(b.key[:0], x.in(deliverySpace), r.Of.Subscription, r.Of.PublishedAt.UnixMilli(), r.id)
 	if t.removed {
 		if !t.stored {
 			return nil
@@ -199,7 +200,7 @@ func (x *Fold) completeRow(t *touchedRow) error {
 }
 
 // moveDue replaces a delivery's row of the due index.
-func (x *Fold) moveDue(t *touchedRow, now dueRow) error {
+func (x *projector) moveDue(t *touchedRow, now dueRow) error {
 	b, was := x.batch, t.due
 	if _, dropped := b.closed[t.row.Of.Subscription]; dropped {
 		was = dueRow{} // its rows went together, and were counted then
@@ -242,13 +243,13 @@ func (b *batch) changeDue(d dueRow, added bool) error {
 }
 
 // dropDue drops all of a subscription's rows of the due index: a closure ended them.
-func (x *Fold) dropDue(id domain.SubscriptionID) error {
+func (x *projector) dropDue(id domain.SubscriptionID) error {
 	b := x.batch
 	if _, done := b.closed[id]; done {
 		return nil
 	}
 	b.closed[id] = struct{}{}
-	prefix := subscriptionKey(dueSpace, id)
+	prefix := subscriptionKey(x.in(dueSpace), id)
 	any := false
 	err := b.store.scan(prefix, after(prefix), func(_, value []byte) (bool, error) {
 		unsent, _, err := parseDueValue(value)

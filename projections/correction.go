@@ -16,24 +16,24 @@ type correction struct {
 }
 
 // beginCorrection notes that a message's recorded targets are wrong, until TargetsCorrected is folded.
-func (x *Fold) beginCorrection(id domain.MessageID, targets []domain.Target, seen uint64) error {
+func (x *projector) beginCorrection(id domain.MessageID, targets []domain.Target, seen uint64) error {
 	c := &correction{targets, seen}
-	d := &x.directory
+	d := x.directory
 	d.mu.Lock()
 	d.corrections[id] = c
 	d.mu.Unlock()
-	return x.batch.set(correctionKey(id), c.append(nil))
+	return x.batch.set(messageKey(x.in(correctionSpace), id), c.append(nil))
 }
 
 // corrected reports whether this fold has matched a message again.
-func (x *Fold) corrected(id domain.MessageID) (bool, error) {
+func (x *projector) corrected(id domain.MessageID) (bool, error) {
 	if _, pending := x.directory.corrections[id]; pending {
 		return true, nil
 	}
 	if _, settled := x.batch.settled[id]; settled {
 		return true, nil
 	}
-	_, ok, err := x.store.value(correctionKey(id))
+	_, ok, err := x.store.value(messageKey(x.in(correctionSpace), id))
 	if err != nil {
 		return false, fmt.Errorf("%w: %w", errStore, err)
 	}
@@ -41,13 +41,13 @@ func (x *Fold) corrected(id domain.MessageID) (bool, error) {
 }
 
 // settleCorrection notes that the correction is recorded. A mark stays, because parts of the message may follow.
-func (x *Fold) settleCorrection(id domain.MessageID) error {
-	d := &x.directory
+func (x *projector) settleCorrection(id domain.MessageID) error {
+	d := x.directory
 	d.mu.Lock()
 	delete(d.corrections, id)
 	d.mu.Unlock()
 	x.batch.settled[id] = struct{}{}
-	return x.batch.set(correctionKey(id), nil)
+	return x.batch.set(messageKey(x.in(correctionSpace), id), nil)
 }
 
 // append writes a correction that is not recorded yet; the mark of one that is has no value.
@@ -69,8 +69,8 @@ func parseCorrection(value []byte) (*correction, error) {
 	return c, in.end()
 }
 
-func (x *Fold) loadCorrections() error {
-	prefix := []byte{correctionSpace}
+func (x *models) loadCorrections() error {
+	prefix := []byte{x.in(correctionSpace)}
 	return x.store.scan(prefix, after(prefix), func(key, value []byte) (bool, error) {
 		if len(value) == 0 {
 			return true, nil
@@ -87,7 +87,7 @@ func (x *Fold) loadCorrections() error {
 // Correction returns whom a message goes to by its place in the log, and how many subscription facts of the
 // organization are before it, if the recorded targets are wrong and TargetsCorrected is not folded yet.
 func (x *Fold) Correction(id domain.MessageID) (right []domain.Target, seen uint64, pending bool) {
-	d := &x.directory
+	d := x.now().directory
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	c, ok := d.corrections[id]
@@ -99,7 +99,7 @@ func (x *Fold) Correction(id domain.MessageID) (right []domain.Target, seen uint
 
 // PendingCorrections returns up to limit messages that Correction has an answer for, in no order.
 func (x *Fold) PendingCorrections(limit int) []domain.MessageID {
-	d := &x.directory
+	d := x.now().directory
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	var ids []domain.MessageID

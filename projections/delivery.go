@@ -12,7 +12,7 @@ import (
 
 // touchFor returns the row that a fact of a delivery is about. Only messages begin deliveries: a fact of one that was
 // never begun is nobody's.
-func (x *Fold) touchFor(p placed, of domain.DeliveryOf) (*row, error) {
+func (x *projector) touchFor(p placed, of domain.DeliveryOf) (*row, error) {
 	id := of.ID()
 	if named, ok := domain.DeliveryOfStream(p.Stream); !ok || named != id {
 		return nil, fmt.Errorf("%w: not the delivery's stream", errMisplaced)
@@ -28,7 +28,7 @@ func (x *Fold) touchFor(p placed, of domain.DeliveryOf) (*row, error) {
 }
 
 // foldAttempt folds an outcome; failed is nil for a success.
-func (x *Fold) foldAttempt(p placed, a *domain.Attempt, failed *domain.AttemptFailed) error {
+func (x *projector) foldAttempt(p placed, a *domain.Attempt, failed *domain.AttemptFailed) error {
 	r, err := x.touchFor(p, a.DeliveryOf)
 	if err != nil {
 		return err
@@ -47,14 +47,14 @@ func (x *Fold) foldAttempt(p placed, a *domain.Attempt, failed *domain.AttemptFa
 	}
 	r.round()
 	x.foldHealth(p, r.Of.Subscription)
-	if failed == nil {
+	if failed == nil || !x.folds[failuresPart] {
 		return nil
 	}
 	return x.writeFailure(p, r, failed, ends)
 }
 
 // foldDelivery folds what else can be recorded of a delivery.
-func (x *Fold) foldDelivery(p placed, of domain.DeliveryOf) error {
+func (x *projector) foldDelivery(p placed, of domain.DeliveryOf) error {
 	r, err := x.touchFor(p, of)
 	if err != nil {
 		return err
@@ -78,12 +78,12 @@ func (x *Fold) foldDelivery(p placed, of domain.DeliveryOf) error {
 }
 
 // find reads a delivery's row, or returns nil if there is none.
-func (x *Fold) find(sub domain.SubscriptionID, publishedMillis int64, id domain.DeliveryID) (*row, error) {
+func (x *models) find(sub domain.SubscriptionID, publishedMillis int64, id domain.DeliveryID) (*row, error) {
 	if r := x.recent.get(id); r != nil && r.Of.Subscription == sub && r.Of.PublishedAt.UnixMilli() == publishedMillis {
 		return r, nil
 	}
 	var key [1 + idSize + 8 + idSize]byte
-	value, closer, err := x.store.Get(appendDeliveryKey(key[:0], sub, publishedMillis, id))
+	value, closer, err := x.store.Get(appendDeliveryKey(key[:0], x.in(deliverySpace), sub, publishedMillis, id))
 	if errors.Is(err, pebble.ErrNotFound) {
 		return nil, nil
 	}
@@ -98,7 +98,7 @@ func (x *Fold) find(sub domain.SubscriptionID, publishedMillis int64, id domain.
 }
 
 // view is a delivery as readers see it: cancelled if a closure ended its round.
-func (x *Fold) view(r *row) domain.Delivery {
+func (x *models) view(r *row) domain.Delivery {
 	d := r.Delivery
 	if !r.cancelled && d.Open() {
 		x.directory.mu.RLock()
@@ -117,11 +117,13 @@ func (x *Fold) view(r *row) domain.Delivery {
 // Delivery returns how a delivery stands; false if no message began it. Its state is Cancelled if a closure of its
 // subscription or organization ended the round.
 func (x *Fold) Delivery(of domain.DeliveryOf) (domain.Delivery, bool, error) {
-	r, err := x.find(of.Subscription, of.PublishedAt.UnixMilli(), of.ID())
+	m := x.reading()
+	defer m.done()
+	r, err := m.find(of.Subscription, of.PublishedAt.UnixMilli(), of.ID())
 	if err != nil || r == nil {
 		return domain.Delivery{}, false, err
 	}
-	return x.view(r), true, nil
+	return m.view(r), true, nil
 }
 
 // DeliveryRow is a delivery in a list.
@@ -137,7 +139,7 @@ type DeliveryRow struct {
 // organizationClosed is the reason of deliveries that ended with their organization; the others are domain.Closure's.
 const organizationClosed = "organization_closed"
 
-func (x *Fold) showRow(r *row) (DeliveryRow, error) {
+func (x *models) showRow(r *row) (DeliveryRow, error) {
 	shown := DeliveryRow{Delivery: x.view(r), ID: r.id, Last: r.last}
 	if shown.State != domain.Cancelled {
 		return shown, nil
@@ -146,7 +148,7 @@ func (x *Fold) showRow(r *row) (DeliveryRow, error) {
 	if err != nil {
 		return shown, err
 	}
-	o, _ := x.Organization(r.Of.Organization)
+	o, _ := x.organization(r.Of.Organization)
 	if c, ok := s.ClosedAfter(r.RoundRevision); ok && (!o.Closed() || !o.ClosedAt.Before(c.At)) {
 		shown.CancelledBy, shown.CancelledAt = c.Reason(), c.At
 	} else if o.Closed() {
@@ -156,7 +158,7 @@ func (x *Fold) showRow(r *row) (DeliveryRow, error) {
 }
 
 // anySubscription finds a subscription, deleted ones included; the zero Subscription if there never was one.
-func (x *Fold) anySubscription(id domain.SubscriptionID) (domain.Subscription, error) {
+func (x *models) anySubscription(id domain.SubscriptionID) (domain.Subscription, error) {
 	x.directory.mu.RLock()
 	s, ok := x.directory.subscriptions[id]
 	x.directory.mu.RUnlock()
@@ -175,12 +177,14 @@ func (x *Fold) Deliveries(sub domain.SubscriptionID, limit int, cursor string) (
 	if err != nil {
 		return nil, "", err
 	}
-	prefix := subscriptionKey(deliverySpace, sub)
+	m := x.reading()
+	defer m.done()
+	prefix := subscriptionKey(m.in(deliverySpace), sub)
 	end := after(prefix)
 	if place != nil {
 		end = append(prefix[:len(prefix):len(prefix)], place...)
 	}
-	it, err := x.store.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: end})
+	it, err := m.store.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: end})
 	if err != nil {
 		return nil, "", fmt.Errorf("list deliveries: %w", err)
 	}
@@ -188,9 +192,9 @@ func (x *Fold) Deliveries(sub domain.SubscriptionID, limit int, cursor string) (
 	for ok := it.Last(); ok; ok = it.Prev() {
 		if limit > 0 && len(page) == limit {
 			last := page[limit-1]
-			return page, l.cursor(appendDeliveryKey(nil, sub, last.Of.PublishedAt.UnixMilli(), last.ID)[len(prefix):]), nil
+			return page, l.cursor(appendDeliveryKey(nil, prefix[0], sub, last.Of.PublishedAt.UnixMilli(), last.ID)[len(prefix):]), nil
 		}
-		row, err := x.listedRow(sub, it)
+		row, err := m.listedRow(sub, it)
 		if err != nil {
 			return nil, "", err
 		}
@@ -199,7 +203,7 @@ func (x *Fold) Deliveries(sub domain.SubscriptionID, limit int, cursor string) (
 	return page, "", it.Error()
 }
 
-func (x *Fold) listedRow(sub domain.SubscriptionID, it *pebble.Iterator) (DeliveryRow, error) {
+func (x *models) listedRow(sub domain.SubscriptionID, it *pebble.Iterator) (DeliveryRow, error) {
 	value, err := it.ValueAndErr()
 	if err != nil {
 		return DeliveryRow{}, fmt.Errorf("list deliveries: %w", err)

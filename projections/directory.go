@@ -17,7 +17,6 @@ type directory struct {
 	organizations map[domain.OrganizationID]*organization
 	registered    []domain.OrganizationID // ascending
 	slugs         map[string]domain.OrganizationID
-	keys          map[domain.KeyID]domain.Key
 	// subscriptions holds those that are not deleted, and until the next commit those just deleted.
 	subscriptions map[domain.SubscriptionID]*subscription
 	// limited are the subscriptions whose limit of failures is reached.
@@ -26,13 +25,11 @@ type directory struct {
 	corrections map[domain.MessageID]*correction
 }
 
-// organization is an organization with what it owns. The zero id owns the keys that belong to none.
+// organization is an organization with its subscriptions.
 type organization struct {
 	state       domain.Organization
 	subscribers *domain.Subscribers
 	members     []domain.SubscriptionID // those that are not deleted, ascending
-	types       map[string]domain.EventType
-	keys        []domain.KeyID // in the order of listing, backwards
 }
 
 // subscription is a subscription with what was folded beside its own stream.
@@ -45,17 +42,17 @@ type subscription struct {
 	policy atomic.Pointer[domain.Policy]
 }
 
-func newDirectory() directory {
-	return directory{organizations: map[domain.OrganizationID]*organization{}, slugs: map[string]domain.OrganizationID{},
-		keys: map[domain.KeyID]domain.Key{}, subscriptions: map[domain.SubscriptionID]*subscription{},
-		limited: map[domain.SubscriptionID]struct{}{}, corrections: map[domain.MessageID]*correction{}}
+func newDirectory() *directory {
+	return &directory{organizations: map[domain.OrganizationID]*organization{}, slugs: map[string]domain.OrganizationID{},
+		subscriptions: map[domain.SubscriptionID]*subscription{},
+		limited:       map[domain.SubscriptionID]struct{}{}, corrections: map[domain.MessageID]*correction{}}
 }
 
 // organization returns what is known of an organization, beginning it if it is nothing.
 func (d *directory) organization(id domain.OrganizationID) *organization {
 	o, ok := d.organizations[id]
 	if !ok {
-		o = &organization{subscribers: domain.NewSubscribers(), types: map[string]domain.EventType{}}
+		o = &organization{subscribers: domain.NewSubscribers()}
 		o.state.ID = id
 		d.organizations[id] = o
 	}
@@ -75,16 +72,6 @@ func (d *directory) putOrganization(state domain.Organization) {
 	for _, id := range o.members {
 		d.subscriptions[id].policy.Store(nil)
 	}
-}
-
-// putKey takes in a key's state.
-func (d *directory) putKey(k domain.Key) {
-	if _, known := d.keys[k.ID]; !known {
-		o := d.organization(k.Organization)
-		at, _ := slices.BinarySearchFunc(o.keys, k, func(id domain.KeyID, k domain.Key) int { return compareKeys(d.keys[id], k) })
-		o.keys = slices.Insert(o.keys, at, k.ID)
-	}
-	d.keys[k.ID] = k
 }
 
 // putSubscription takes in a subscription's state, folded up to a place.

@@ -23,7 +23,6 @@ type dueIndex struct {
 	mu      sync.Mutex
 	entries map[domain.SubscriptionID]*dueEntry
 	heap    dueHeap
-	changed chan struct{} // capacity 1
 	// open counts the rows, unsent those of them that wait for their first attempt.
 	open, unsent atomic.Int64
 }
@@ -45,14 +44,21 @@ type dueChange struct {
 	added bool
 }
 
-func newDueIndex() dueIndex {
-	return dueIndex{entries: map[domain.SubscriptionID]*dueEntry{}, changed: make(chan struct{}, 1)}
+// count takes over the counts of a checkpoint.
+func (x *dueIndex) count(c checkpoint) {
+	x.open.Store(c.open)
+	x.unsent.Store(c.unsent)
 }
 
-// apply follows a committed batch: the subscriptions whose rows were all dropped, then the rows that came and went.
-func (x *dueIndex) apply(dropped map[domain.SubscriptionID]struct{}, changes []dueChange) {
+func newDueIndex() *dueIndex {
+	return &dueIndex{entries: map[domain.SubscriptionID]*dueEntry{}}
+}
+
+// apply follows a committed batch: the subscriptions whose rows were all dropped, then the rows that came and went. It
+// reports whether the earliest time has become earlier.
+func (x *dueIndex) apply(dropped map[domain.SubscriptionID]struct{}, changes []dueChange) (earlier bool) {
 	if len(dropped) == 0 && len(changes) == 0 {
-		return
+		return false
 	}
 	x.mu.Lock()
 	defer x.mu.Unlock()
@@ -65,12 +71,8 @@ func (x *dueIndex) apply(dropped map[domain.SubscriptionID]struct{}, changes []d
 	for _, c := range changes {
 		x.change(c)
 	}
-	if now, has := x.earliest(); has && (!had || now.Before(before)) {
-		select {
-		case x.changed <- struct{}{}:
-		default:
-		}
-	}
+	now, has := x.earliest()
+	return has && (!had || now.Before(before))
 }
 
 func (x *dueIndex) change(c dueChange) {
@@ -180,8 +182,8 @@ func parseDueValue(value []byte) (unsent bool, publishedMillis int64, err error)
 }
 
 // loadDue finds the earliest row of each subscription, jumping over the others.
-func (x *Fold) loadDue() (err error) {
-	prefix := []byte{dueSpace}
+func (x *models) loadDue() (err error) {
+	prefix := []byte{x.in(dueSpace)}
 	it, err := x.store.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
 	if err != nil {
 		return err
@@ -193,7 +195,7 @@ func (x *Fold) loadDue() (err error) {
 			return errRow
 		}
 		x.due.add(sub, at)
-		ok = it.SeekGE(after(subscriptionKey(dueSpace, sub)))
+		ok = it.SeekGE(after(subscriptionKey(x.in(dueSpace), sub)))
 	}
 	return it.Error()
 }
@@ -208,7 +210,9 @@ type DueDelivery struct {
 // DueSubscriptions yields the subscriptions that have a delivery to offer at the given time, and since when; the
 // earliest first. It stops when yield returns false.
 func (x *Fold) DueSubscriptions(now time.Time, yield func(id domain.SubscriptionID, earliest time.Time) bool) {
-	due := x.due.until(now)
+	m := x.reading()
+	defer m.done()
+	due := m.due.until(now)
 	for len(due) > 0 {
 		e := due[0]
 		if e.exact {
@@ -218,13 +222,13 @@ func (x *Fold) DueSubscriptions(now time.Time, yield func(id domain.Subscription
 			}
 			continue
 		}
-		earliest, any, err := x.earliestDue(e.id)
+		earliest, any, err := m.earliestDue(e.id)
 		if err != nil {
 			x.Logger.Error().Err(err).Stringer("subscription", e.id).Msg("due deliveries cannot be read")
 			heap.Pop(&due)
 			continue
 		}
-		x.due.settle(e, earliest, any)
+		m.due.settle(e, earliest, any)
 		if !any || earliest.After(now) {
 			heap.Pop(&due)
 			continue
@@ -234,8 +238,8 @@ func (x *Fold) DueSubscriptions(now time.Time, yield func(id domain.Subscription
 	}
 }
 
-func (x *Fold) earliestDue(id domain.SubscriptionID) (at time.Time, any bool, err error) {
-	prefix := subscriptionKey(dueSpace, id)
+func (x *models) earliestDue(id domain.SubscriptionID) (at time.Time, any bool, err error) {
+	prefix := subscriptionKey(x.in(dueSpace), id)
 	err = x.store.scan(prefix, after(prefix), func(key, _ []byte) (bool, error) {
 		if _, at, _, any = parseDueKey(key); !any {
 			return false, errRow
@@ -250,20 +254,22 @@ func (x *Fold) Due(id domain.SubscriptionID, now time.Time, limit int) ([]DueDel
 	if limit <= 0 {
 		return nil, nil
 	}
+	m := x.reading()
+	defer m.done()
 	var due []DueDelivery
-	prefix := subscriptionKey(dueSpace, id)
-	end := appendDueKey(nil, id, now.Truncate(time.Microsecond).Add(time.Microsecond), domain.DeliveryID{})
-	err := x.store.scan(prefix, end, func(key, value []byte) (bool, error) {
+	prefix := subscriptionKey(m.in(dueSpace), id)
+	end := appendDueKey(nil, m.in(dueSpace), id, now.Truncate(time.Microsecond).Add(time.Microsecond), domain.DeliveryID{})
+	err := m.store.scan(prefix, end, func(key, value []byte) (bool, error) {
 		_, _, delivery, ok := parseDueKey(key)
 		_, published, err := parseDueValue(value)
 		if !ok || err != nil {
 			return false, errRow
 		}
-		r, err := x.find(id, published, delivery)
+		r, err := m.find(id, published, delivery)
 		if err != nil || r == nil {
 			return err == nil, err
 		}
-		if d := x.view(r); d.Open() && !eligible(&d).After(now) {
+		if d := m.view(r); d.Open() && !eligible(&d).After(now) {
 			due = append(due, DueDelivery{d, r.node})
 		}
 		return len(due) < limit, nil
@@ -274,16 +280,17 @@ func (x *Fold) Due(id domain.SubscriptionID, now time.Time, limit int) ([]DueDel
 // NextDue returns the earliest time at which there may be something to offer; it is never too late. False means that
 // every delivery has ended.
 func (x *Fold) NextDue() (time.Time, bool) {
-	x.due.mu.Lock()
-	defer x.due.mu.Unlock()
-	return x.due.earliest()
+	due := x.now().due
+	due.mu.Lock()
+	defer due.mu.Unlock()
+	return due.earliest()
 }
 
 // DueChanged pulses when NextDue has become earlier.
-func (x *Fold) DueChanged() <-chan struct{} { return x.due.changed }
+func (x *Fold) DueChanged() <-chan struct{} { return x.dueChanged }
 
 // OpenDeliveries counts the deliveries without an end, as of the last committed fact.
-func (x *Fold) OpenDeliveries() int { return int(x.due.open.Load()) }
+func (x *Fold) OpenDeliveries() int { return int(x.now().due.open.Load()) }
 
 // UnsentDeliveries counts those of them that wait for their first attempt of all.
-func (x *Fold) UnsentDeliveries() int { return int(x.due.unsent.Load()) }
+func (x *Fold) UnsentDeliveries() int { return int(x.now().due.unsent.Load()) }

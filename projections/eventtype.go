@@ -4,39 +4,56 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync"
 
 	"github.com/hooklog/hooklog/domain"
 )
 
-func (x *Fold) foldEventType(p placed, org domain.OrganizationID, name string) error {
+// catalogue holds the event types that organizations defined. The goroutine that folds is the only one that changes it,
+// under mu; it may read without.
+type catalogue struct {
+	mu    sync.RWMutex
+	types map[domain.OrganizationID]map[string]domain.EventType
+}
+
+func newCatalogue() *catalogue {
+	return &catalogue{types: map[domain.OrganizationID]map[string]domain.EventType{}}
+}
+
+// put takes in an event type's state.
+func (c *catalogue) put(e domain.EventType) {
+	own, ok := c.types[e.Organization]
+	if !ok {
+		own = map[string]domain.EventType{}
+		c.types[e.Organization] = own
+	}
+	own[e.Name] = e
+}
+
+func (x *projector) foldEventType(p placed, org domain.OrganizationID, name string) error {
 	if p.Stream != domain.EventTypeStream(org, name) {
 		return fmt.Errorf("%w: not the event type's stream", errMisplaced)
 	}
-	d := &x.directory
-	o, ok := d.organizations[org]
-	if !ok {
+	if _, ok := x.directory.organizations[org]; !ok {
 		return fmt.Errorf("%w: an event type of no organization", errMisplaced)
 	}
-	e := o.types[name].Apply(p.fact, p.meta)
+	c := x.types
+	e := c.types[org][name].Apply(p.fact, p.meta)
 	if !e.Exists() {
 		return fmt.Errorf("%w: the event type does not exist", errMisplaced)
 	}
-	d.mu.Lock()
-	o.types[name] = e
-	d.mu.Unlock()
-	return x.writeJSON(eventTypeKey(org, name), nil, e)
+	c.mu.Lock()
+	c.put(e)
+	c.mu.Unlock()
+	return x.writeJSON(eventTypeKey(x.in(eventTypeSpace), org, name), nil, e)
 }
 
 // EventType returns a type that the organization itself defined, retired ones included; not those of its profile.
 func (x *Fold) EventType(org domain.OrganizationID, name string) (domain.EventType, bool) {
-	d := &x.directory
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	o, ok := d.organizations[org]
-	if !ok {
-		return domain.EventType{}, false
-	}
-	e, ok := o.types[name]
+	c := x.now().types
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	e, ok := c.types[org][name]
 	return e, ok
 }
 
@@ -48,7 +65,7 @@ func (x *Fold) EventTypes(org domain.OrganizationID, limit int, cursor string) (
 	if err != nil {
 		return nil, "", err
 	}
-	all := x.catalogue(org)
+	all := x.now().catalogue(org)
 	if place != nil {
 		all = all[1+slices.IndexFunc(all, func(e domain.EventType) bool { return e.Name == string(place) }):]
 	}
@@ -59,23 +76,23 @@ func (x *Fold) EventTypes(org domain.OrganizationID, limit int, cursor string) (
 	return all, next, nil
 }
 
-func (x *Fold) catalogue(org domain.OrganizationID) []domain.EventType {
-	d := &x.directory
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	o, ok := d.organizations[org]
+func (x *models) catalogue(org domain.OrganizationID) []domain.EventType {
+	state, ok := x.organization(org)
 	if !ok {
 		return nil
 	}
+	c := x.types
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	var all []domain.EventType
-	for _, e := range o.types {
+	for _, e := range c.types[org] {
 		all = append(all, e)
 	}
 	slices.SortFunc(all, func(a, b domain.EventType) int {
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.Name, b.Name))
 	})
-	for _, e := range o.state.ProfileEventTypes() {
-		if _, own := o.types[e.Name]; !own {
+	for _, e := range state.ProfileEventTypes() {
+		if _, own := c.types[org][e.Name]; !own {
 			all = append(all, e)
 		}
 	}

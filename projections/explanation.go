@@ -107,8 +107,10 @@ func (x *Fold) WhoGets(ctx context.Context, org domain.OrganizationID, id domain
 	}
 	e := Explanation{Message: id, Published: m.published, Meta: m.meta, Position: m.position, Withheld: matching.Withheld,
 		NotAsking: all - len(matching.Targets) - len(matching.Withheld)}
+	now := x.reading()
+	defer now.done()
 	for _, t := range matching.Targets {
-		shown, err := x.explain(m, t)
+		shown, err := now.explain(m, t)
 		if err != nil {
 			return Explanation{}, err
 		}
@@ -117,7 +119,7 @@ func (x *Fold) WhoGets(ctx context.Context, org domain.OrganizationID, id domain
 	return e, nil
 }
 
-func (x *Fold) explain(m message, t domain.Target) (ExplainedTarget, error) {
+func (x *models) explain(m message, t domain.Target) (ExplainedTarget, error) {
 	of := m.deliveryTo(t.Subscription)
 	r, err := x.find(of.Subscription, of.PublishedAt.UnixMilli(), of.ID())
 	if err != nil || r == nil {
@@ -154,7 +156,9 @@ func (x *Fold) matchAgain(ctx context.Context, m message) (matching domain.Match
 
 // subscribersAt returns an organization's subscriptions as they were at a place in the log.
 func (x *Fold) subscribersAt(ctx context.Context, org domain.OrganizationID, at eventlog.Position) (*domain.Subscribers, error) {
-	ids, err := x.members(org)
+	now := x.reading()
+	ids, err := now.members(org)
+	now.done()
 	if err != nil {
 		return nil, err
 	}
@@ -172,8 +176,8 @@ func (x *Fold) subscribersAt(ctx context.Context, org domain.OrganizationID, at 
 }
 
 // members returns every subscription that an organization ever had.
-func (x *Fold) members(org domain.OrganizationID) (ids []domain.SubscriptionID, err error) {
-	prefix := memberKey(org, domain.SubscriptionID{})[:1+idSize]
+func (x *models) members(org domain.OrganizationID) (ids []domain.SubscriptionID, err error) {
+	prefix := memberKey(x.in(memberSpace), org, domain.SubscriptionID{})[:1+idSize]
 	err = x.store.scan(prefix, after(prefix), func(key, _ []byte) (bool, error) {
 		if len(key) != 1+2*idSize {
 			return false, errRow
@@ -187,7 +191,9 @@ func (x *Fold) members(org domain.OrganizationID) (ids []domain.SubscriptionID, 
 // subscriptionAt folds a subscription's stream up to a place in the log. One that has not changed since is as the fold
 // has it.
 func (x *Fold) subscriptionAt(ctx context.Context, id domain.SubscriptionID, at eventlog.Position) (domain.Subscription, error) {
-	state, last, err := x.present(id)
+	now := x.reading()
+	state, last, err := now.present(id)
+	now.done()
 	if err != nil || !last.After(at) {
 		return state, err
 	}
@@ -203,8 +209,8 @@ func (x *Fold) subscriptionAt(ctx context.Context, id domain.SubscriptionID, at 
 }
 
 // present returns a subscription as the fold has it, with the place of its last fact.
-func (x *Fold) present(id domain.SubscriptionID) (domain.Subscription, eventlog.Position, error) {
-	d := &x.directory
+func (x *models) present(id domain.SubscriptionID) (domain.Subscription, eventlog.Position, error) {
+	d := x.directory
 	d.mu.RLock()
 	if s, ok := d.subscriptions[id]; ok {
 		defer d.mu.RUnlock()

@@ -35,7 +35,7 @@ type Failure struct {
 }
 
 // writeFailure lists a failed attempt. ends says that it ended its delivery's round.
-func (x *Fold) writeFailure(p placed, r *row, f *domain.AttemptFailed, ends bool) error {
+func (x *projector) writeFailure(p placed, r *row, f *domain.AttemptFailed, ends bool) error {
 	status := byte(0)
 	switch {
 	case ends && f.Refused():
@@ -44,7 +44,7 @@ func (x *Fold) writeFailure(p placed, r *row, f *domain.AttemptFailed, ends bool
 		status = 1
 	}
 	b := x.batch
-	b.key = appendFailureKey(b.key[:0], r.Of.Subscription, p.Position)
+	b.key = appendFailureKey(b.key[:0], x.in(failureSpace), r.Of.Subscription, p.Position)
 	b.text = append(append(b.text[:0], status), p.ID[:]...)
 	b.text = append(b.text, r.Of.Message[:]...)
 	b.text = appendString(b.text, r.Of.EventType)
@@ -72,7 +72,9 @@ func parseFailure(sub domain.SubscriptionID, value []byte) (Failure, error) {
 // the last page. Pages stay as they are while new failures arrive. A cursor of another list is refused with BadCursor,
 // a subscription that is deleted or another organization's with NotFound.
 func (x *Fold) Failures(org domain.OrganizationID, sub domain.SubscriptionID, limit int, cursor string) (page []Failure, next string, err error) {
-	s, err := x.anySubscription(sub)
+	m := x.reading()
+	defer m.done()
+	s, err := m.anySubscription(sub)
 	if err != nil {
 		return nil, "", err
 	}
@@ -84,13 +86,13 @@ func (x *Fold) Failures(org domain.OrganizationID, sub domain.SubscriptionID, li
 	if err != nil {
 		return nil, "", err
 	}
-	prefix := subscriptionKey(failureSpace, sub)
+	prefix := subscriptionKey(m.in(failureSpace), sub)
 	from := prefix
 	if place != nil {
 		from = append(append(prefix[:len(prefix):len(prefix)], place...), 0) // just past the last row shown
 	}
 	var last []byte
-	err = x.store.scan(from, after(prefix), func(key, value []byte) (bool, error) {
+	err = m.store.scan(from, after(prefix), func(key, value []byte) (bool, error) {
 		if limit > 0 && len(page) == limit {
 			next = l.cursor(last)
 			return false, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -33,17 +34,27 @@ type Config struct {
 // Run only once.
 type Fold struct {
 	Config
-	store     *store
-	directory directory
-	recent    recentRows
-	due       dueIndex
-	progress  progress
-	skips     skips
-	limit     chan struct{} // capacity 1: pulses when a subscription reached its limit
+	store    *store
+	current  atomic.Pointer[models]
+	progress *progress
+	skips    *skips
+	// dueChanged pulses when NextDue has become earlier, limit when a subscription reached its limit.
+	dueChanged, limit pulse
+	// folding is held by whoever folds into the models that are served, or needs them to stand still.
+	folding   sync.Mutex
+	projector *projector // under folding
+}
 
-	// Owned by Run:
-	batch   *batch
-	decoded []decodedFact
+// pulse is a channel of capacity 1 that wakes somebody up. The nil pulse wakes nobody.
+type pulse chan struct{}
+
+func newPulse() pulse { return make(pulse, 1) }
+
+func (p pulse) send() {
+	select {
+	case p <- struct{}{}:
+	default:
+	}
 }
 
 // Open loads the read models as they were last flushed. Nothing is folded before Run.
@@ -61,7 +72,7 @@ func Open(c Config) (*Fold, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Fold{Config: c, store: s, directory: newDirectory(), due: newDueIndex(), limit: make(chan struct{}, 1)}
+	x := &Fold{Config: c, store: s, progress: &progress{}, skips: &skips{}, dueChanged: newPulse(), limit: newPulse()}
 	if err := x.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("load the read models in %s: %w", c.Dir, err), s.Close())
 	}
@@ -73,17 +84,24 @@ func (x *Fold) load() error {
 	if err != nil {
 		return err
 	}
-	x.progress.position.Store(&at.position)
-	x.batch = newBatch(x.store, at)
-	x.due.open.Store(at.open)
-	x.due.unsent.Store(at.unsent)
-	return errors.Join(x.loadDirectory(), x.loadCorrections(), x.loadDue())
+	m := newModels(x.store, colours{})
+	x.current.Store(m)
+	x.projector = x.newProjector(m, checkpointKey, at)
+	return m.load(everyPart())
+}
+
+// newProjector returns the projector that feeds the models that are served.
+func (x *Fold) newProjector(m *models, place []byte, at checkpoint) *projector {
+	x.progress.start(at)
+	m.due.count(at)
+	return &projector{models: m, folds: everyPart(), codec: x.Codec, now: x.Now, logger: x.Logger, batch: newBatch(x.store, place, at),
+		progress: x.progress, skips: x.skips, dueChanged: x.dueChanged, limit: x.limit}
 }
 
 // Close flushes what was folded, so that the next start goes on right there, and releases the store. Run must have
 // returned.
 func (x *Fold) Close() error {
-	err := errors.Join(x.batch.close(), x.store.Flush(), x.store.Close())
+	err := errors.Join(x.projector.batch.close(), x.store.Flush(), x.store.Close())
 	if err != nil {
 		return fmt.Errorf("close the read models: %w", err)
 	}
@@ -138,107 +156,12 @@ func (x *Fold) flushNowAndThen(ctx context.Context) {
 
 // receive folds one batch of the feed and commits it.
 func (x *Fold) receive(_ context.Context, b eventlog.Batch) error {
+	x.folding.Lock()
+	defer x.folding.Unlock()
 	x.progress.begin(x.Now())
-	at, err := x.foldAll(b.Events)
+	at, err := x.projector.foldAll(b.Events)
 	x.progress.end(x.Now(), at, b.Live && err == nil)
 	return err
-}
-
-// foldAll folds events and commits. Where folding has to stop, what was before is committed.
-func (x *Fold) foldAll(events []eventlog.Recorded) (last time.Time, err error) {
-	if len(events) == 0 {
-		return last, nil
-	}
-	x.decodeAll(events)
-	folded := 0
-	for i := range events {
-		d := &x.decoded[i]
-		if d.err == nil {
-			d.err = x.fold(placed{d.fact, d.meta, &events[i]})
-			last = d.meta.At
-		}
-		if domain.Skippable(d.err) || errors.Is(d.err, errMisplaced) {
-			x.skips.note(&events[i], d.err, x.Now(), x.Logger)
-		} else if d.err != nil {
-			err = fmt.Errorf("fold the event at %s of %s: %w", events[i].Position, events[i].Stream, d.err)
-			break
-		}
-		folded++
-	}
-	if errors.Is(err, errStore) || folded == 0 {
-		return last, err
-	}
-	return last, errors.Join(err, x.commit(events[folded-1].Position))
-}
-
-// decodedFact is what came of decoding an event.
-type decodedFact struct {
-	fact domain.Fact
-	meta domain.Meta
-	err  error
-}
-
-// decodeTogether is from how many events on a second goroutine pays.
-const decodeTogether = 64
-
-func (x *Fold) decodeAll(events []eventlog.Recorded) {
-	x.decoded = append(x.decoded[:0], make([]decodedFact, len(events))...)
-	if len(events) < decodeTogether {
-		x.decode(events, x.decoded)
-		return
-	}
-	half := len(events) / 2
-	var other sync.WaitGroup
-	other.Go(func() { x.decode(events[half:], x.decoded[half:]) })
-	x.decode(events[:half], x.decoded[:half])
-	other.Wait()
-}
-
-func (x *Fold) decode(events []eventlog.Recorded, into []decodedFact) {
-	for i := range events {
-		e := &events[i]
-		d := &into[i]
-		d.fact, d.meta, d.err = x.Codec.Decode(e.Stream, e.ID, e.Type, e.Data, e.Metadata)
-	}
-}
-
-// placed is a fact at its place in the log.
-type placed struct {
-	fact domain.Fact
-	meta domain.Meta
-	*eventlog.Recorded
-}
-
-// fold lets every projector that the fact concerns apply it. It fails with errMisplaced if the fact makes no sense.
-func (x *Fold) fold(p placed) error {
-	switch f := p.fact.(type) {
-	case *domain.MessagePublished:
-		return x.foldPublished(p, f)
-	case *domain.AttemptSucceeded:
-		return x.foldAttempt(p, &f.Attempt, nil)
-	case *domain.AttemptFailed:
-		return x.foldAttempt(p, &f.Attempt, f)
-	case *domain.RetryDue:
-		return x.foldDelivery(p, f.DeliveryOf)
-	case *domain.RedeliveryRequested:
-		return x.foldDelivery(p, f.DeliveryOf)
-	case *domain.MessageTargets:
-		return x.foldTargets(p, f)
-	case *domain.TargetsCorrected:
-		return x.foldCorrected(p, f)
-	case *domain.OrganizationRegistered, *domain.OrganizationChanged, *domain.OrganizationClosed:
-		return x.foldOrganization(p)
-	case *domain.KeyIssued, *domain.KeyRotated, *domain.KeyRevoked:
-		return x.foldKey(p)
-	case *domain.EventTypeDefined:
-		return x.foldEventType(p, f.Organization, f.Name)
-	case *domain.EventTypeRetired:
-		return x.foldEventType(p, f.Organization, f.Name)
-	}
-	if domain.IsSubscriptionFact(p.fact) {
-		return x.foldSubscription(p)
-	}
-	return nil // reservations, admissions, data keys and the probe are read from their streams
 }
 
 // Position is the place up to which everything is folded.
@@ -275,8 +198,8 @@ func (x *Fold) State() []ProjectionState {
 	}
 	lag := x.Lag()
 	var states []ProjectionState
-	for _, name := range []string{"organizations", "keys", "catalogue", "subscriptions", "deliveries", "failures", "due", "corrections"} {
-		states = append(states, ProjectionState{name, state, lag})
+	for _, p := range table {
+		states = append(states, ProjectionState{p.name, state, lag})
 	}
 	return states
 }

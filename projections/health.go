@@ -7,8 +7,8 @@ import (
 )
 
 // foldHealth folds an attempt into its subscription's health. A deleted subscription has none any more.
-func (x *Fold) foldHealth(p placed, id domain.SubscriptionID) {
-	d := &x.directory
+func (x *projector) foldHealth(p placed, id domain.SubscriptionID) {
+	d := x.directory
 	s, ok := d.subscriptions[id]
 	if !ok || s.state.Deleted {
 		return
@@ -68,7 +68,7 @@ func parseHealth(value []byte) (domain.Health, error) {
 
 // Health returns the health of a subscription that is not deleted.
 func (x *Fold) Health(id domain.SubscriptionID) domain.Health {
-	d := &x.directory
+	d := x.now().directory
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if s, ok := d.subscriptions[id]; ok {
@@ -87,7 +87,7 @@ type LimitedSubscription struct {
 
 // AtLimit returns the active subscriptions whose limit of failures is reached.
 func (x *Fold) AtLimit() []LimitedSubscription {
-	d := &x.directory
+	d := x.now().directory
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	var limited []LimitedSubscription

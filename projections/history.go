@@ -50,14 +50,16 @@ func (x *Fold) DeliveryByID(ctx context.Context, id domain.DeliveryID) (History,
 	if err != nil {
 		return h, err
 	}
-	r, err := x.find(of.Subscription, of.PublishedAt.UnixMilli(), id)
+	m := x.reading()
+	defer m.done()
+	r, err := m.find(of.Subscription, of.PublishedAt.UnixMilli(), id)
 	if err != nil {
 		return h, err
 	}
 	if r == nil {
 		return h, errNoDelivery
 	}
-	h.DeliveryRow, err = x.showRow(r)
+	h.DeliveryRow, err = m.showRow(r)
 	return h, err
 }
 
@@ -77,16 +79,7 @@ func deliveryOf(f domain.Fact) (domain.DeliveryOf, bool) {
 
 // waitingDelivery finds out what a delivery without facts is of.
 func (x *Fold) waitingDelivery(ctx context.Context, id domain.DeliveryID) (domain.DeliveryOf, error) {
-	const timeBytes = 6
-	prefix := messageKey(domain.MessageID(id))[:1+timeBytes]
-	var candidates []domain.MessageID
-	err := x.store.scan(prefix, after(prefix), func(key, _ []byte) (bool, error) {
-		if len(key) != 1+idSize {
-			return false, errRow
-		}
-		candidates = append(candidates, domain.MessageID(key[1:]))
-		return true, nil
-	})
+	candidates, err := x.messagesLike(id)
 	if err != nil {
 		return domain.DeliveryOf{}, err
 	}
@@ -106,4 +99,20 @@ func (x *Fold) waitingDelivery(ctx context.Context, id domain.DeliveryID) (domai
 		}
 	}
 	return domain.DeliveryOf{}, errNoDelivery
+}
+
+// messagesLike returns the messages that have the time of a delivery's id.
+func (x *Fold) messagesLike(id domain.DeliveryID) (candidates []domain.MessageID, err error) {
+	const timeBytes = 6
+	m := x.reading()
+	defer m.done()
+	prefix := messageKey(m.in(messageSpace), domain.MessageID(id))[:1+timeBytes]
+	err = m.store.scan(prefix, after(prefix), func(key, _ []byte) (bool, error) {
+		if len(key) != 1+idSize {
+			return false, errRow
+		}
+		candidates = append(candidates, domain.MessageID(key[1:]))
+		return true, nil
+	})
+	return candidates, err
 }

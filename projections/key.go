@@ -8,7 +8,8 @@ import (
 	"github.com/hooklog/hooklog/eventlog"
 )
 
-// The keyspaces: the first byte of every key.
+// The keyspaces: the first byte of every key, but for its highest bit, which is the colour. Functions that make keys
+// take that byte as [models.in] returns it.
 const (
 	metaSpace         byte = iota
 	organizationSpace      // organization → its state and how many subscription facts it has seen
@@ -23,6 +24,9 @@ const (
 	dueSpace               // subscription, eligible time, delivery → where the delivery's row is
 	correctionSpace        // message → the right targets
 )
+
+// maxSpaces is more than the number of keyspaces.
+const maxSpaces = 32
 
 const idSize = 16
 
@@ -41,23 +45,22 @@ func after(prefix []byte) []byte {
 	return spacesEnd
 }
 
-func organizationKey(id domain.OrganizationID) []byte {
-	return append([]byte{organizationSpace}, id[:]...)
+func organizationKey(space byte, id domain.OrganizationID) []byte {
+	return append([]byte{space}, id[:]...)
 }
 
-func apiKeyKey(id domain.KeyID) []byte { return append([]byte{keySpace}, id...) }
+func apiKeyKey(space byte, id domain.KeyID) []byte { return append([]byte{space}, id...) }
 
-func eventTypeKey(org domain.OrganizationID, name string) []byte {
-	return append(append([]byte{eventTypeSpace}, org[:]...), name...)
+func eventTypeKey(space byte, org domain.OrganizationID, name string) []byte {
+	return append(append([]byte{space}, org[:]...), name...)
 }
 
-func memberKey(org domain.OrganizationID, id domain.SubscriptionID) []byte {
-	return append(append([]byte{memberSpace}, org[:]...), id[:]...)
+func memberKey(space byte, org domain.OrganizationID, id domain.SubscriptionID) []byte {
+	return append(append([]byte{space}, org[:]...), id[:]...)
 }
 
-func messageKey(id domain.MessageID) []byte { return append([]byte{messageSpace}, id[:]...) }
-
-func correctionKey(id domain.MessageID) []byte { return append([]byte{correctionSpace}, id[:]...) }
+// messageKey is the key of a message, or of its correction.
+func messageKey(space byte, id domain.MessageID) []byte { return append([]byte{space}, id[:]...) }
 
 // sortable maps a signed number to one whose bytes sort the same.
 func sortable(n int64) uint64 { return uint64(n) ^ 1<<63 }
@@ -65,15 +68,15 @@ func sortable(n int64) uint64 { return uint64(n) ^ 1<<63 }
 func unsortable(n uint64) int64 { return int64(n ^ 1<<63) }
 
 // appendDeliveryKey lays the deliveries of a subscription out in the order in which they were published.
-func appendDeliveryKey(b []byte, sub domain.SubscriptionID, publishedMillis int64, id domain.DeliveryID) []byte {
-	b = append(append(b, deliverySpace), sub[:]...)
+func appendDeliveryKey(b []byte, space byte, sub domain.SubscriptionID, publishedMillis int64, id domain.DeliveryID) []byte {
+	b = append(append(b, space), sub[:]...)
 	b = binary.BigEndian.AppendUint64(b, sortable(publishedMillis))
 	return append(b, id[:]...)
 }
 
 // appendDueKey lays the open deliveries of a subscription out in the order in which they may be offered.
-func appendDueKey(b []byte, sub domain.SubscriptionID, eligible time.Time, id domain.DeliveryID) []byte {
-	b = append(append(b, dueSpace), sub[:]...)
+func appendDueKey(b []byte, space byte, sub domain.SubscriptionID, eligible time.Time, id domain.DeliveryID) []byte {
+	b = append(append(b, space), sub[:]...)
 	b = binary.BigEndian.AppendUint64(b, sortable(eligible.UnixMicro()))
 	return append(b, id[:]...)
 }
@@ -91,8 +94,8 @@ func parseDueKey(key []byte) (sub domain.SubscriptionID, eligible time.Time, id 
 }
 
 // appendFailureKey lays the failed attempts of a subscription out from the latest to the first.
-func appendFailureKey(b []byte, sub domain.SubscriptionID, p eventlog.Position) []byte {
-	b = append(append(b, failureSpace), sub[:]...)
+func appendFailureKey(b []byte, space byte, sub domain.SubscriptionID, p eventlog.Position) []byte {
+	b = append(append(b, space), sub[:]...)
 	high, low := p.Halves()
 	b = binary.BigEndian.AppendUint64(b, ^high)
 	return binary.BigEndian.AppendUint64(b, ^low)

@@ -8,12 +8,21 @@ import (
 	"github.com/hooklog/hooklog/domain"
 )
 
-// loadDirectory brings into memory what the directory holds.
-func (x *Fold) loadDirectory() error {
-	return errors.Join(x.loadOrganizations(), x.loadKeys(), x.loadEventTypes(), x.loadSubscriptions(), x.loadHealth())
+// load brings into memory what the models of the given parts hold there.
+func (x *models) load(parts partSet) (err error) {
+	for p, in := range parts {
+		if in && partInfos[p].load != nil {
+			err = errors.Join(err, partInfos[p].load(x))
+		}
+	}
+	return err
 }
 
-func (x *Fold) loadOrganizations() error {
+func (x *models) loadCore() error {
+	return errors.Join(x.loadOrganizations(), x.loadSubscriptions(), x.loadHealth(), x.loadCorrections(), x.loadDue())
+}
+
+func (x *models) loadOrganizations() error {
 	return x.loadEach(organizationSpace, func(_, value []byte) error {
 		var row organizationRow
 		if err := json.Unmarshal(value, &row); err != nil {
@@ -25,29 +34,29 @@ func (x *Fold) loadOrganizations() error {
 	})
 }
 
-func (x *Fold) loadKeys() error {
+func (x *models) loadKeys() error {
 	return x.loadEach(keySpace, func(_, value []byte) error {
 		var k domain.Key
 		if err := json.Unmarshal(value, &k); err != nil {
 			return fmt.Errorf("%w: %w", errRow, err)
 		}
-		x.directory.putKey(k)
+		x.keys.put(k)
 		return nil
 	})
 }
 
-func (x *Fold) loadEventTypes() error {
+func (x *models) loadEventTypes() error {
 	return x.loadEach(eventTypeSpace, func(_, value []byte) error {
 		var e domain.EventType
 		if err := json.Unmarshal(value, &e); err != nil {
 			return fmt.Errorf("%w: %w", errRow, err)
 		}
-		x.directory.organization(e.Organization).types[e.Name] = e
+		x.types.put(e)
 		return nil
 	})
 }
 
-func (x *Fold) loadSubscriptions() error {
+func (x *models) loadSubscriptions() error {
 	return x.loadEach(subscriptionSpace, func(_, value []byte) error {
 		s, at, err := parseSubscription(value)
 		if err == nil && !s.Deleted {
@@ -57,7 +66,7 @@ func (x *Fold) loadSubscriptions() error {
 	})
 }
 
-func (x *Fold) loadHealth() error {
+func (x *models) loadHealth() error {
 	return x.loadEach(healthSpace, func(key, value []byte) error {
 		if len(key) != 1+idSize {
 			return errRow
@@ -71,7 +80,7 @@ func (x *Fold) loadHealth() error {
 	})
 }
 
-func (x *Fold) loadEach(space byte, load func(key, value []byte) error) error {
-	prefix := []byte{space}
+func (x *models) loadEach(space byte, load func(key, value []byte) error) error {
+	prefix := []byte{x.in(space)}
 	return x.store.scan(prefix, after(prefix), func(key, value []byte) (bool, error) { return true, load(key, value) })
 }

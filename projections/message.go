@@ -9,7 +9,7 @@ import (
 
 // foldPublished begins the deliveries of a message. Who gets it is decided by its place in the log: if the publisher
 // had not seen just the subscription facts before it, the message is matched here again.
-func (x *Fold) foldPublished(p placed, f *domain.MessagePublished) error {
+func (x *projector) foldPublished(p placed, f *domain.MessagePublished) error {
 	id, ok := domain.MessageOfStream(p.Stream)
 	if !ok || p.Revision != 0 {
 		return fmt.Errorf("%w: not the beginning of a message's stream", errMisplaced)
@@ -36,7 +36,7 @@ func (x *Fold) foldPublished(p placed, f *domain.MessagePublished) error {
 			x.beginFresh(newRow(id, of, t, s.state.Revision))
 		}
 	}
-	return x.batch.set(messageKey(id), nil)
+	return x.batch.set(messageKey(x.in(messageSpace), id), nil)
 }
 
 // activeAlone is whom a test goes to: its one target, if that is active.
@@ -56,7 +56,7 @@ func sameSubscriptions(a, b []domain.Target) bool {
 }
 
 // foldTargets begins the deliveries of a further part of a message, unless the message is matched otherwise.
-func (x *Fold) foldTargets(p placed, f *domain.MessageTargets) error {
+func (x *projector) foldTargets(p placed, f *domain.MessageTargets) error {
 	id, ok := domain.MessageOfStream(p.Stream)
 	if !ok {
 		return fmt.Errorf("%w: not a message's stream", errMisplaced)
@@ -69,7 +69,7 @@ func (x *Fold) foldTargets(p placed, f *domain.MessageTargets) error {
 }
 
 // foldCorrected follows a correction. Usually it is the one that this fold asked for, and its deliveries stand.
-func (x *Fold) foldCorrected(p placed, f *domain.TargetsCorrected) error {
+func (x *projector) foldCorrected(p placed, f *domain.TargetsCorrected) error {
 	id, ok := domain.MessageOfStream(p.Stream)
 	if !ok {
 		return fmt.Errorf("%w: not a message's stream", errMisplaced)
@@ -95,7 +95,7 @@ func (x *Fold) foldCorrected(p placed, f *domain.TargetsCorrected) error {
 }
 
 // beginDeliveries begins those deliveries that are not there yet.
-func (x *Fold) beginDeliveries(id domain.MessageID, of domain.MessageOf, targets []domain.Target) error {
+func (x *projector) beginDeliveries(id domain.MessageID, of domain.MessageOf, targets []domain.Target) error {
 	for _, t := range targets {
 		if err := x.begin(id, of, t); err != nil {
 			return err
@@ -105,14 +105,14 @@ func (x *Fold) beginDeliveries(id domain.MessageID, of domain.MessageOf, targets
 }
 
 // beginFresh begins a delivery that cannot be there yet.
-func (x *Fold) beginFresh(r *row) {
+func (x *projector) beginFresh(r *row) {
 	if _, twice := x.batch.rows[r.id]; !twice {
 		x.batch.take(&touchedRow{row: r})
 	}
 }
 
 // begin begins a delivery unless it is there. Its subscription may have been closed since it was matched.
-func (x *Fold) begin(id domain.MessageID, of domain.MessageOf, target domain.Target) error {
+func (x *projector) begin(id domain.MessageID, of domain.MessageOf, target domain.Target) error {
 	s, err := x.anySubscription(target.Subscription)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)

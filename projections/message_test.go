@@ -58,12 +58,12 @@ func TestAMessageGoesToWhomItsPlaceInTheLogSays(t *testing.T) {
 	}
 	now := dump(t, x)
 	delete(before, string(checkpointKey))
-	delete(before, string(correctionKey(id)))
+	delete(before, string(messageKey(correctionSpace, id)))
 	delete(now, string(checkpointKey))
-	if mark, ok := now[string(correctionKey(id))]; !ok || mark != "" {
+	if mark, ok := now[string(messageKey(correctionSpace, id))]; !ok || mark != "" {
 		t.Errorf("no mark of the correction is left")
 	}
-	delete(now, string(correctionKey(id)))
+	delete(now, string(messageKey(correctionSpace, id)))
 	sameStore(t, "after the correction", now, before)
 }
 

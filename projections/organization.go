@@ -15,12 +15,12 @@ type organizationRow struct {
 	Seen uint64 `json:"seen"`
 }
 
-func (x *Fold) foldOrganization(p placed) error {
+func (x *projector) foldOrganization(p placed) error {
 	id, ok := domain.OrganizationOfStream(p.Stream)
 	if !ok {
 		return fmt.Errorf("%w: not an organization's stream", errMisplaced)
 	}
-	d := &x.directory
+	d := x.directory
 	state := domain.Organization{ID: id}
 	if o, ok := d.organizations[id]; ok {
 		state = o.state
@@ -42,13 +42,13 @@ func (x *Fold) foldOrganization(p placed) error {
 	return x.writeOrganization(id)
 }
 
-func (x *Fold) writeOrganization(id domain.OrganizationID) error {
+func (x *projector) writeOrganization(id domain.OrganizationID) error {
 	o := x.directory.organizations[id]
-	return x.writeJSON(organizationKey(id), nil, organizationRow{o.state, o.subscribers.Seen})
+	return x.writeJSON(organizationKey(x.in(organizationSpace), id), nil, organizationRow{o.state, o.subscribers.Seen})
 }
 
 // writeJSON writes a row that holds a document after a prefix.
-func (x *Fold) writeJSON(key, prefix []byte, row any) error {
+func (x *projector) writeJSON(key, prefix []byte, row any) error {
 	text, err := json.Marshal(row)
 	if err != nil {
 		return fmt.Errorf("%w: encode a row: %w", errStore, err)
@@ -58,7 +58,11 @@ func (x *Fold) writeJSON(key, prefix []byte, row any) error {
 
 // Organization returns an organization that was registered.
 func (x *Fold) Organization(id domain.OrganizationID) (domain.Organization, bool) {
-	d := &x.directory
+	return x.now().organization(id)
+}
+
+func (x *models) organization(id domain.OrganizationID) (domain.Organization, bool) {
+	d := x.directory
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	if o, ok := d.organizations[id]; ok && o.state.Exists() {
@@ -69,7 +73,7 @@ func (x *Fold) Organization(id domain.OrganizationID) (domain.Organization, bool
 
 // OrganizationBySlug returns the organization that was registered under a slug.
 func (x *Fold) OrganizationBySlug(slug string) (domain.Organization, bool) {
-	d := &x.directory
+	d := x.now().directory
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	id, ok := d.slugs[slug]
@@ -81,7 +85,7 @@ func (x *Fold) OrganizationBySlug(slug string) (domain.Organization, bool) {
 
 // Organizations lists all organizations, newest first; limit 0 is all. next is empty on the last page.
 func (x *Fold) Organizations(limit int, cursor string) (page []domain.Organization, next string, err error) {
-	d := &x.directory
+	d := x.now().directory
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	ids, next, err := pageOfIDs(list{kind: organizationList}, d.registered, limit, cursor)

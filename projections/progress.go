@@ -13,6 +13,7 @@ import (
 // progress says how far the fold is and wakes those who wait for it.
 type progress struct {
 	position atomic.Pointer[eventlog.Position]
+	facts    atomic.Uint64 // how many there are up to that position
 	live     atomic.Bool
 	mu       sync.Mutex
 	waiters  waiters
@@ -22,6 +23,12 @@ type progress struct {
 }
 
 func (p *progress) reached() eventlog.Position { return *p.position.Load() }
+
+// start takes over where a checkpoint stands.
+func (p *progress) start(at checkpoint) {
+	p.position.Store(&at.position)
+	p.facts.Store(at.facts)
+}
 
 // begin notes that a batch is in hand.
 func (p *progress) begin(now time.Time) {

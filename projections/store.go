@@ -15,7 +15,7 @@ import (
 )
 
 // format is the version of everything in the store. A store of another version is dropped and folded again.
-const format = "hooklog-projections-1"
+const format = "hooklog-projections-2"
 
 // Sizes of the store. Memtables are charged to the block cache, so the cache is the larger by far.
 const (
@@ -63,7 +63,12 @@ type checkpoint struct {
 	position eventlog.Position
 	// open counts the rows of the due index, unsent those of them that wait for the first attempt of all.
 	open, unsent int64
+	// facts counts the events up to there, those passed over included.
+	facts uint64
 }
+
+// checkpointSize is the length of a checkpoint's row.
+const checkpointSize = 40
 
 var (
 	formatKey     = []byte{metaSpace, 'f'}
@@ -74,15 +79,17 @@ var (
 func (c checkpoint) append(b []byte) []byte {
 	b, _ = c.position.AppendBinary(b)
 	b = binary.BigEndian.AppendUint64(b, uint64(c.open))
-	return binary.BigEndian.AppendUint64(b, uint64(c.unsent))
+	b = binary.BigEndian.AppendUint64(b, uint64(c.unsent))
+	return binary.BigEndian.AppendUint64(b, c.facts)
 }
 
 func parseCheckpoint(b []byte) (c checkpoint, err error) {
-	if len(b) != 32 {
+	if len(b) != checkpointSize {
 		return c, errors.New("the checkpoint is damaged")
 	}
 	err = c.position.UnmarshalBinary(b[:16])
 	c.open, c.unsent = int64(binary.BigEndian.Uint64(b[16:])), int64(binary.BigEndian.Uint64(b[24:]))
+	c.facts = binary.BigEndian.Uint64(b[32:])
 	return c, err
 }
 

@@ -8,12 +8,12 @@ import (
 	"github.com/hooklog/hooklog/eventlog"
 )
 
-func (x *Fold) foldSubscription(p placed) error {
+func (x *projector) foldSubscription(p placed) error {
 	id, ok := domain.SubscriptionOfStream(p.Stream)
 	if !ok {
 		return fmt.Errorf("%w: not a subscription's stream", errMisplaced)
 	}
-	d := &x.directory
+	d := x.directory
 	s, known := d.subscriptions[id]
 	state := domain.Subscription{ID: id}
 	if known {
@@ -40,14 +40,14 @@ func (x *Fold) foldSubscription(p placed) error {
 }
 
 // writeSubscription writes what a fact of a subscription made of it.
-func (x *Fold) writeSubscription(s *domain.Subscription, p placed) error {
+func (x *projector) writeSubscription(s *domain.Subscription, p placed) error {
 	place, _ := p.Position.AppendBinary(nil)
-	if err := x.writeJSON(subscriptionKey(subscriptionSpace, s.ID), place, s); err != nil {
+	if err := x.writeJSON(subscriptionKey(x.in(subscriptionSpace), s.ID), place, s); err != nil {
 		return err
 	}
 	switch p.fact.(type) {
 	case *domain.SubscriptionCreated:
-		if err := x.batch.set(memberKey(s.Organization, s.ID), nil); err != nil {
+		if err := x.batch.set(memberKey(x.in(memberSpace), s.Organization, s.ID), nil); err != nil {
 			return err
 		}
 	case *domain.SubscriptionDeleted:
@@ -81,7 +81,9 @@ func parseSubscription(value []byte) (*domain.Subscription, eventlog.Position, e
 
 // Subscription returns a subscription that was ever created, deleted ones included.
 func (x *Fold) Subscription(id domain.SubscriptionID) (domain.Subscription, bool) {
-	d := &x.directory
+	m := x.reading()
+	defer m.done()
+	d := m.directory
 	d.mu.RLock()
 	s, ok := d.subscriptions[id]
 	if ok {
@@ -89,7 +91,7 @@ func (x *Fold) Subscription(id domain.SubscriptionID) (domain.Subscription, bool
 		return *s.state, true
 	}
 	d.mu.RUnlock()
-	state, _, ok, err := x.storedSubscription(id)
+	state, _, ok, err := m.storedSubscription(id)
 	if err != nil {
 		x.Logger.Error().Err(err).Stringer("subscription", id).Msg("a deleted subscription cannot be read")
 	}
@@ -97,8 +99,8 @@ func (x *Fold) Subscription(id domain.SubscriptionID) (domain.Subscription, bool
 }
 
 // storedSubscription reads a subscription from the store, where deleted ones are, too.
-func (x *Fold) storedSubscription(id domain.SubscriptionID) (domain.Subscription, eventlog.Position, bool, error) {
-	value, ok, err := x.store.value(subscriptionKey(subscriptionSpace, id))
+func (x *models) storedSubscription(id domain.SubscriptionID) (domain.Subscription, eventlog.Position, bool, error) {
+	value, ok, err := x.store.value(subscriptionKey(x.in(subscriptionSpace), id))
 	if err != nil || !ok {
 		return domain.Subscription{}, eventlog.Position{}, false, err
 	}
@@ -112,7 +114,7 @@ func (x *Fold) storedSubscription(id domain.SubscriptionID) (domain.Subscription
 // Match answers who gets a message as this node knows it, and how many subscription facts of the organization the
 // answer has seen.
 func (x *Fold) Match(org domain.OrganizationID, eventType, client string) (m domain.Matching, seen uint64) {
-	d := &x.directory
+	d := x.now().directory
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	o, ok := d.organizations[org]
@@ -124,7 +126,7 @@ func (x *Fold) Match(org domain.OrganizationID, eventType, client string) (m dom
 
 // Policy returns what governs the attempts of a subscription that is not deleted.
 func (x *Fold) Policy(id domain.SubscriptionID) (domain.Policy, bool) {
-	d := &x.directory
+	d := x.now().directory
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	s, ok := d.subscriptions[id]
@@ -142,7 +144,7 @@ type SubscriptionRow struct {
 
 // Subscriptions lists an organization's subscriptions that are not deleted, newest first; limit 0 is all.
 func (x *Fold) Subscriptions(org domain.OrganizationID, limit int, cursor string) (page []SubscriptionRow, next string, err error) {
-	d := &x.directory
+	d := x.now().directory
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	var members []domain.SubscriptionID

@@ -1,0 +1,145 @@
+package projections
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
+)
+
+// projector folds facts into models. One goroutine at a time uses it.
+type projector struct {
+	*models
+	// folds are the parts that it folds; facts of others are passed over silently.
+	folds partSet
+	// alone keeps it to one goroutine.
+	alone    bool
+	codec    *domain.Codec
+	now      func() time.Time
+	logger   zerolog.Logger
+	batch    *batch
+	decoded  []decodedFact
+	progress *progress
+	skips    *skips
+	// dueChanged and limit are pulsed; they may be nil.
+	dueChanged, limit pulse
+}
+
+// foldAll folds events and commits. Where folding has to stop, what was before is committed.
+func (x *projector) foldAll(events []eventlog.Recorded) (last time.Time, err error) {
+	if len(events) == 0 {
+		return last, nil
+	}
+	x.decodeAll(events)
+	folded := 0
+	for i := range events {
+		d := &x.decoded[i]
+		if d.err == nil {
+			d.err = x.fold(placed{d.fact, d.meta, &events[i]})
+			last = d.meta.At
+		}
+		if domain.Skippable(d.err) || errors.Is(d.err, errMisplaced) {
+			x.skips.note(&events[i], d.err, x.now(), x.logger)
+		} else if d.err != nil {
+			err = fmt.Errorf("fold the event at %s of %s: %w", events[i].Position, events[i].Stream, d.err)
+			break
+		}
+		folded++
+	}
+	if errors.Is(err, errStore) || folded == 0 {
+		return last, err
+	}
+	return last, errors.Join(err, x.commit(events[folded-1].Position, folded))
+}
+
+// decodedFact is what came of decoding an event.
+type decodedFact struct {
+	fact domain.Fact
+	meta domain.Meta
+	err  error
+}
+
+// decodeTogether is from how many events on a second goroutine pays.
+const decodeTogether = 64
+
+func (x *projector) decodeAll(events []eventlog.Recorded) {
+	x.decoded = append(x.decoded[:0], make([]decodedFact, len(events))...)
+	if len(events) < decodeTogether || x.alone {
+		x.decode(events, x.decoded)
+		return
+	}
+	half := len(events) / 2
+	var other sync.WaitGroup
+	other.Go(func() { x.decode(events[half:], x.decoded[half:]) })
+	x.decode(events[:half], x.decoded[:half])
+	other.Wait()
+}
+
+func (x *projector) decode(events []eventlog.Recorded, into []decodedFact) {
+	for i := range events {
+		e := &events[i]
+		d := &into[i]
+		d.fact, d.meta, d.err = x.codec.Decode(e.Stream, e.ID, e.Type, e.Data, e.Metadata)
+	}
+}
+
+// placed is a fact at its place in the log.
+type placed struct {
+	fact domain.Fact
+	meta domain.Meta
+	*eventlog.Recorded
+}
+
+// fold lets every projector that the fact concerns apply it. It fails with errMisplaced if the fact makes no sense.
+func (x *projector) fold(p placed) error {
+	switch f := p.fact.(type) {
+	case *domain.KeyIssued, *domain.KeyRotated, *domain.KeyRevoked:
+		if x.folds[keysPart] {
+			return x.foldKey(p)
+		}
+	case *domain.EventTypeDefined:
+		if x.folds[cataloguePart] {
+			return x.foldEventType(p, f.Organization, f.Name)
+		}
+	case *domain.EventTypeRetired:
+		if x.folds[cataloguePart] {
+			return x.foldEventType(p, f.Organization, f.Name)
+		}
+	default:
+		if x.folds[corePart] {
+			return x.foldCore(p)
+		}
+	}
+	return nil
+}
+
+// foldCore lets the projectors of the core apply a fact, and those that follow them.
+func (x *projector) foldCore(p placed) error {
+	switch f := p.fact.(type) {
+	case *domain.MessagePublished:
+		return x.foldPublished(p, f)
+	case *domain.AttemptSucceeded:
+		return x.foldAttempt(p, &f.Attempt, nil)
+	case *domain.AttemptFailed:
+		return x.foldAttempt(p, &f.Attempt, f)
+	case *domain.RetryDue:
+		return x.foldDelivery(p, f.DeliveryOf)
+	case *domain.RedeliveryRequested:
+		return x.foldDelivery(p, f.DeliveryOf)
+	case *domain.MessageTargets:
+		return x.foldTargets(p, f)
+	case *domain.TargetsCorrected:
+		return x.foldCorrected(p, f)
+	case *domain.OrganizationRegistered, *domain.OrganizationChanged, *domain.OrganizationClosed:
+		return x.foldOrganization(p)
+	}
+	if domain.IsSubscriptionFact(p.fact) {
+		return x.foldSubscription(p)
+	}
+	return nil // reservations, admissions, data keys and the probe are read from their streams
+}
