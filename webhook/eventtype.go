@@ -21,7 +21,7 @@ const TestType = "vc.test.ping"
 // EventType is an entry of a catalogue.
 type EventType struct {
 	Name, Category, Description string
-	// Example is a canonical JSON object of the published members, or "" where the contract publishes none.
+	// Example is a canonical JSON object as data of the type may look; where the contract publishes members, those.
 	Example string
 }
 

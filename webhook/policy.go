@@ -12,7 +12,8 @@ type policy struct {
 	permanent        statusRule
 	disable          disable
 	unhealthyAt      int
-	notices          Notices
+	warnings         []int
+	notices          []Notice
 	maxSubscriptions int
 }
 
@@ -27,16 +28,6 @@ type DisableRule struct {
 	ConsecutiveFailures int
 	// FailingFor disables at a failed attempt when the first failure since the last success is that old.
 	FailingFor time.Duration
-}
-
-// Notices says when the owner of a subscription is written to.
-type Notices struct {
-	// FirstFailure: at the first failure after a success, or after none.
-	FirstFailure bool
-	// Dead: when a delivery ends unsuccessfully.
-	Dead bool
-	// Disabled: when failures disable the subscription.
-	Disabled bool
 }
 
 // Success tells whether status is the only kind of answer that ends a delivery well, 2xx. A redirect is a failure.

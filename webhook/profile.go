@@ -62,8 +62,12 @@ func (p *Profile) DisableRule() DisableRule { return p.policy.disable.rule }
 // subscription is still delivered to, and one success heals it.
 func (p *Profile) UnhealthyAt() int { return p.policy.unhealthyAt }
 
-// Notices returns of what the owner of a subscription is told by e-mail.
-func (p *Profile) Notices() Notices { return p.policy.notices }
+// Warnings returns at which shares, in per cent and rising, of the way to disabling by DisableRule there is a
+// CauseWarning; none where nothing disables.
+func (p *Profile) Warnings() []int { return slices.Clone(p.policy.warnings) }
+
+// Notices returns who is told of what, one row a cause; who is told of nothing has no row.
+func (p *Profile) Notices() []Notice { return slices.Clone(p.policy.notices) }
 
 // RetryAfter tells whether Retry-After of an answer with this status may push the next attempt later.
 func (p *Profile) RetryAfter(status int) bool { return retryAfter.has(status) && !p.Permanent(status) }

@@ -17,18 +17,19 @@ func TestPolicies(t *testing.T) {
 		attempts          int
 		disable           DisableRule
 		unhealthyAt       int
-		notices           Notices
+		warnings, notices string
 		maxSubscriptions  int
 		client, readable  bool
 	}
 	want := map[string]columns{
-		"vantageclaw": {"10s", "1m 5m 30m 2h 6h 24h", 7, DisableRule{ConsecutiveFailures: 20}, 0, Notices{}, 0, false, false},
-		"clawbook":    {"30s", "1m 5m 30m 2h 12h", 6, DisableRule{}, 0, Notices{Dead: true}, 0, true, false},
-		"vantagekit":  {"10s", "1s 2s 4s 8s 16s", 6, DisableRule{}, 5, Notices{}, 10, false, false},
-		"vntana": {"10s", "1m 5m 30m 2h 6h", 6, DisableRule{ConsecutiveFailures: 20}, 0, Notices{FirstFailure: true, Disabled: true}, 0,
-			false, true},
-		"standard": {"15s", "5s 5m 30m 2h 5h 10h 14h 20h 24h", 10, DisableRule{FailingFor: 120 * time.Hour}, 0, Notices{Disabled: true}, 0,
-			false, false},
+		"vantageclaw": {"10s", "1m 5m 30m 2h 6h 24h", 7, DisableRule{ConsecutiveFailures: 20}, 0,
+			"[50 75 90]", "warning recovered disabled dead", 0, false, false},
+		"clawbook":   {"30s", "1m 5m 30m 2h 12h", 6, DisableRule{}, 0, "[]", "dead+mail", 0, true, false},
+		"vantagekit": {"10s", "1s 2s 4s 8s 16s", 6, DisableRule{}, 5, "[]", "unhealthy recovered dead", 10, false, false},
+		"vntana": {"10s", "1m 5m 30m 2h 6h", 6, DisableRule{ConsecutiveFailures: 20}, 0,
+			"[50 75 90]", "first_failure+mail warning recovered disabled+mail dead", 0, false, true},
+		"standard": {"15s", "5s 5m 30m 2h 5h 10h 14h 20h 24h", 10, DisableRule{FailingFor: 120 * time.Hour}, 0,
+			"[50 75 90]", "warning recovered disabled+mail dead", 0, false, false},
 	}
 	var names []string
 	for _, p := range Profiles() {
@@ -38,8 +39,8 @@ func TestPolicies(t *testing.T) {
 			schedule = append(schedule, short(delay))
 		}
 		got := columns{
-			short(p.Timeout()), strings.Join(schedule, " "), p.Attempts(), p.DisableRule(), p.UnhealthyAt(), p.Notices(),
-			p.MaxSubscriptions(), p.ClientSupplied(), p.SecretReadable(),
+			short(p.Timeout()), strings.Join(schedule, " "), p.Attempts(), p.DisableRule(), p.UnhealthyAt(),
+			fmt.Sprint(p.Warnings()), brief(p.Notices()), p.MaxSubscriptions(), p.ClientSupplied(), p.SecretReadable(),
 		}
 		if got != want[p.Name()] {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", p.Name(), got, want[p.Name()])
@@ -66,6 +67,19 @@ func short(d time.Duration) string {
 	default:
 		return d.String()
 	}
+}
+
+// brief lists the causes that somebody is told of.
+func brief(notices []Notice) string {
+	var causes []string
+	for _, n := range notices {
+		cause := string(n.Cause)
+		if n.Mail {
+			cause += "+mail"
+		}
+		causes = append(causes, cause)
+	}
+	return strings.Join(causes, " ")
 }
 
 // TestStatusRules tries every status against the contract's words.
@@ -109,9 +123,14 @@ func TestCallersCannotChangeAProfile(t *testing.T) {
 	p.Catalogue()[0].Name = "changed"
 	p.ReservedPrefixes()[0] = ""
 	p.TestData()[0] = 'x'
+	p.Warnings()[0] = 1
+	p.Notices()[0].Mail = true
+	p.Categories()[0].Types[0].Name = "changed"
+	OperationalTypes()[0].Name = "changed"
 	again := named(t, "vantageclaw")
 	if again != p || again.Schedule()[0] != time.Minute || again.Catalogue()[0].Name != "vc.test.ping" ||
-		again.Reserved("invoice.paid") || again.TestData()[0] != '{' {
+		again.Reserved("invoice.paid") || again.TestData()[0] != '{' ||
+		again.Warnings()[0] != 50 || again.Notices()[0].Mail || OperationalTypes()[0].Name != TypeSubscriptionFailing {
 		t.Error("a profile changed")
 	}
 }
@@ -168,9 +187,6 @@ func checkEventType(t *testing.T, p *Profile, e EventType) {
 	}
 	if e.Category == "" || e.Description == "" || p.Reserved(e.Name) {
 		t.Errorf("%s: incomplete or reserved", e.Name)
-	}
-	if e.Example == "" {
-		return
 	}
 	canonical, err := Canonical([]byte(e.Example))
 	if err != nil || !bytes.Equal(canonical, []byte(e.Example)) || p.CheckData(canonical) != nil {

@@ -32,6 +32,8 @@ var vantageClaw = &Profile{
 		timeout:  10 * time.Second,
 		schedule: []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, day},
 		disable:  disable{rule: DisableRule{ConsecutiveFailures: 20}},
+		warnings: warnings,
+		notices:  []Notice{warningTold, recoveredTold, disabledTold, deadTold},
 	},
 	secret:    secretRule{made: urlSafeSecret, supplied: suppliedText},
 	catalogue: vantageClawCatalogue,
@@ -54,7 +56,7 @@ var clawBook = &Profile{
 		timeout:   30 * time.Second,
 		schedule:  []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 12 * time.Hour},
 		permanent: statusRule{ranges: []statusRange{{400, 499}}},
-		notices:   Notices{Dead: true},
+		notices:   []Notice{deadMailed},
 	},
 	secret:    secretRule{made: urlSafeSecret, supplied: suppliedText, clientSupplied: true},
 	catalogue: clawBookCatalogue,
@@ -80,6 +82,7 @@ var vantageKit = &Profile{
 		},
 		permanent:        statusRule{ranges: []statusRange{{400, 499}}, except: []int{429}},
 		unhealthyAt:      5,
+		notices:          []Notice{unhealthyTold, recoveredTold, deadTold},
 		maxSubscriptions: 10,
 	},
 	secret:    secretRule{made: urlSafeSecret, supplied: suppliedText},
@@ -102,7 +105,8 @@ var vntana = &Profile{
 		timeout:  10 * time.Second,                                                                              // D
 		schedule: []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour}, // D
 		disable:  disable{rule: DisableRule{ConsecutiveFailures: 20}},                                           // D
-		notices:  Notices{FirstFailure: true, Disabled: true},
+		warnings: warnings,
+		notices:  []Notice{firstFailureMailed, warningTold, recoveredTold, disabledMailed, deadTold},
 	},
 	secret:    secretRule{made: urlSafeSecret, supplied: suppliedText, readable: true},
 	catalogue: vntanaCatalogue,
@@ -134,7 +138,8 @@ var standard = &Profile{
 			rule:     DisableRule{FailingFor: 5 * day}, // D
 			onStatus: statusRule{ranges: []statusRange{{410, 410}}},
 		},
-		notices: Notices{Disabled: true}, // D
+		warnings: warnings,
+		notices:  []Notice{warningTold, recoveredTold, disabledMailed, deadTold}, // D
 	},
 	secret:   secretRule{made: paddedSecret, supplied: suppliedKey},
 	testData: testMessage,

@@ -3,7 +3,6 @@ package webhook
 import (
 	"errors"
 	"net/http"
-	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -17,45 +16,6 @@ const (
 	standardSecret      = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 	otherStandardSecret = "whsec_c2Vjb25kIGtleSBvZiB0d2VudHktZm91"
 )
-
-// TestPublishedVectors holds the signature vectors of docs/contract.md, made with another tool.
-func TestPublishedVectors(t *testing.T) {
-	t.Parallel()
-	tests := []struct {
-		profile, secret string
-		at              time.Time
-		id, body, want  string
-	}{
-		{"vantageclaw", "whsec_test", time.UnixMilli(1700000000000), "",
-			`{"data":{"message":"integration test"},"event":"vc.test.ping","id":"evt_a1b2c3d4-e5f6-7890-abcd-ef1234567890","occurred_at":"2026-05-23T18:00:00.000000Z","subscription_id":"wh_11111111-2222-3333-4444-555555555555"}`,
-			"sha256=7a77d4cf4b4ecfe14c2ee38a41becf07a718465f6d1f19ec506400fdd1b4c3d5"},
-		{"vantagekit", "vk_test_secret", time.Unix(1712582096, 0), "",
-			`{"type":"deal_room.created","data":{"dealRoomId":"550e8400-e29b-41d4-a716-446655440000","name":"Series A"}}`,
-			"sha256=f6835292e7b1e82139602baee4dda4c453aeff422339c15137633019121b1be4"},
-		{"clawbook", "your-webhook-secret", time.Unix(1, 0), "",
-			`{"id":"evt_abc123","type":"message.received","created_at":"2026-01-30T14:30:00Z","data":{}}`,
-			"sha256=ac1764e70d091a94f6fbc16cce05642c41bb1b0e82bd8004ba70b9fc9137f7a2"},
-		{"vntana", "the-secret", time.Date(2022, 1, 1, 0, 0, 0, 0, time.UTC), "",
-			`{"event":"product.added","organization":{"uuid":"o"},"product":{"uuid":"1234"},"client":{"uuid":"c"}}`,
-			"423170652fd30ba8c8fecc6dac70d64f8480e508b15f184e2a056c89b75e2aae"},
-		{"standard", standardSecret, time.Unix(1700000000, 0), eventID,
-			`{"type":"invoice.paid","timestamp":"2026-05-23T18:00:00.000000Z","data":{"name":"Zoë & <b>","n":1}}`,
-			"v1,/XJPILqNXSpZkzhJNRcesg8cZMDX0iDyORikcLlNl8g="},
-		{"standard", otherStandardSecret, time.Unix(1700000000, 0), eventID,
-			`{"type":"invoice.paid","timestamp":"2026-05-23T18:00:00.000000Z","data":{"name":"Zoë & <b>","n":1}}`,
-			"v1,+6et9V0BgUaJJp/gQdRkTjXo9gqwl9BJAxdei8o8JB8="},
-	}
-	for _, test := range tests {
-		t.Run(test.profile, func(t *testing.T) {
-			t.Parallel()
-			p := named(t, test.profile)
-			a := Attempt{Message: Message{ID: test.id}, Body: []byte(test.body), At: test.at, Secrets: []string{test.secret}}
-			if got, err := p.Sign(a); err != nil || got != test.want {
-				t.Errorf("got %s, %v; want %s", got, err, test.want)
-			}
-		})
-	}
-}
 
 func testAttempt(t testing.TB, p *Profile) Attempt {
 	t.Helper()
@@ -71,44 +31,6 @@ func testAttempt(t testing.TB, p *Profile) Attempt {
 	return Attempt{
 		Message: m, Body: body, At: time.UnixMilli(1779559200123), Secrets: []string{secret},
 		Delivery: "018f3e2a-0000-7000-8000-000000000001",
-	}
-}
-
-// TestWholeRequests signs the bodies that AppendBody made; the signatures were computed with another tool.
-func TestWholeRequests(t *testing.T) {
-	t.Parallel()
-	tests := map[string][]Field{
-		"vantageclaw": {
-			{"Content-Type", "application/json"}, {"User-Agent", "Hooklog/1"}, {"X-VC-Timestamp", "1779559200123"},
-			{"X-VC-Signature", "sha256=78859839bdf43aedf5fea649ab7e4e040faee56f16e5e1d5396fbaeba66d638e"},
-		},
-		"clawbook": {
-			{"Content-Type", "application/json"}, {"User-Agent", "Hooklog/1"},
-			{"X-ClawBook-Signature", "sha256=ebbbf95c322c2e4299ee95c4d1e85f57d71a5b8d0464394e18b77151eeee3f57"},
-		},
-		"vantagekit": {
-			{"Content-Type", "application/json"}, {"User-Agent", "VantageKit-Webhooks/1.0"},
-			{"X-VantageKit-Event", "deal_room.created"}, {"X-VantageKit-Delivery", "018f3e2a-0000-7000-8000-000000000001"},
-			{"X-VantageKit-Timestamp", "1779559200"},
-			{"X-VantageKit-Signature", "sha256=08e9556b60fbe309a8fab35d639994ce5ffdd115708438e838b16d53050481bb"},
-		},
-		"vntana": {
-			{"Content-Type", "application/json"}, {"User-Agent", "Hooklog/1"}, {"X-TIMESTAMP", "2026-05-23T18:00:00Z"},
-			{"X-VNTANA-SIGNATURE", "3c581474037f16acbd1c8c7c44654ce9d56c2efedb3d52613192ba350b88545a"},
-		},
-		"standard": {
-			{"Content-Type", "application/json"}, {"User-Agent", "Hooklog/1"}, {"webhook-id", eventID},
-			{"webhook-timestamp", "1779559200"}, {"webhook-signature", "v1,gaPzz4h9U2s/WAffKAW4Losa3G26DSZ2Oo0HmrNeW4w="},
-		},
-	}
-	for _, p := range Profiles() {
-		t.Run(p.Name(), func(t *testing.T) {
-			t.Parallel()
-			got, err := p.AppendHeaders(nil, testAttempt(t, p))
-			if err != nil || !reflect.DeepEqual(got, tests[p.Name()]) {
-				t.Errorf("got  %v, %v\nwant %v", got, err, tests[p.Name()])
-			}
-		})
 	}
 }
 
