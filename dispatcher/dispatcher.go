@@ -129,6 +129,7 @@ type Dispatcher struct {
 	recipients recipients
 	offering   sync.WaitGroup  // the goroutines that record RetryDue
 	offers     chan struct{}   // a token for each RetryDue being recorded
+	joined     chan struct{}   // closed when the group exists
 	roomMade   chan struct{}   // capacity 1: pulses when a lane that has a backlog may have room
 	hard       context.Context // ends StopGrace after Run's context; attempts run under it
 	refused    atomic.Uint64
@@ -170,7 +171,7 @@ func New(c Config) (*Dispatcher, error) {
 		return nil, err
 	}
 	c.Limits = limits
-	d := &Dispatcher{Config: c, offers: make(chan struct{}, offersAtOnce), roomMade: make(chan struct{}, 1)}
+	d := &Dispatcher{Config: c, offers: make(chan struct{}, offersAtOnce), joined: make(chan struct{}), roomMade: make(chan struct{}, 1)}
 	d.lanes = newLanes(limits)
 	return d, nil
 }
@@ -194,6 +195,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	g.Go(func() error {
 		defer close(consumed)
 		return d.consume(ctx, watch)
+	})
+	g.Go(func() error {
+		d.awaitGroup(ctx)
+		return nil
 	})
 	g.Go(func() error { return d.runClock(ctx, watch) })
 	g.Go(func() error { return d.runHealth(ctx) })

@@ -101,6 +101,11 @@ func (r *rig) start() {
 		}
 	})
 	run("dispatcher", d.Run)
+	select {
+	case <-d.Joined():
+	case <-time.After(time.Minute):
+		r.t.Fatal("the dispatcher does not join its group")
+	}
 	r.stop = func() {
 		cancel()
 		running.Wait()
@@ -169,7 +174,7 @@ func (r *rig) facts() []domain.Fact {
 	var facts []domain.Fact
 	for e, err := range r.log.ReadAll(r.t.Context(), eventlog.Position{}) {
 		must(r.t, err)
-		f, _, err := r.codec.Decode(e.Stream, e.ID, e.Type, e.Data, e.Metadata)
+		f, _, err := r.codec.Decode(domain.Place{Stream: e.Stream, ID: e.ID, Revision: uint64(e.Revision)}, e.Type, e.Data, e.Metadata)
 		must(r.t, err)
 		facts = append(facts, f)
 	}

@@ -27,6 +27,7 @@ func (n *node) components() [][]*component {
 	return [][]*component{
 		{
 			{name: "public listener", run: func(ctx context.Context) error {
+				n.awaitDispatcher(ctx)
 				return serveHTTP(ctx, n.public, n.api, n.settings.stopGrace, n.logger)
 			}},
 			{name: "dispatcher", run: n.dispatcher.Run},
@@ -35,6 +36,19 @@ func (n *node) components() [][]*component {
 		{{name: "operator listener", run: func(ctx context.Context) error {
 			return serveHTTP(ctx, n.operator, n.operatorHandler(), operatorGrace, n.logger)
 		}}},
+	}
+}
+
+// joinGrace is how long the public listener waits for the dispatcher. A node that cannot reach its log has more to say
+// by answering 503.
+const joinGrace = 5 * time.Second
+
+// awaitDispatcher returns once what is published will be handed out without delay.
+func (n *node) awaitDispatcher(ctx context.Context) {
+	select {
+	case <-n.dispatcher.Joined():
+	case <-time.After(joinGrace):
+	case <-ctx.Done():
 	}
 }
 
