@@ -114,9 +114,13 @@ func (c *Commands) publish(ctx context.Context, id domain.MessageID, f *domain.M
 
 // repeated answers a publication whose own id was accepted before.
 func (c *Commands) repeated(ctx context.Context, id domain.MessageID, f *domain.MessagePublished) (Published, error) {
-	first, err := c.LoadMessage(ctx, id)
+	l, err := c.loadMessage(ctx, id)
 	if err != nil {
 		return Published{}, err
+	}
+	first := l.state
+	if first.Published == nil {
+		return Published{}, domain.Refuse(domain.Conflict, "the place of this event's id in the log is taken by something that is no fact of Hooklog's")
 	}
 	if !first.Published.SameAs(f) {
 		return Published{}, domain.Refuse(domain.Conflict, "an event with this id was published with another type, client, occurred_at or data")

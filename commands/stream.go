@@ -34,7 +34,7 @@ func (c *Commands) facts(ctx context.Context, stream string) iter.Seq2[recordedF
 				yield(recordedFact{}, fmt.Errorf("read %s: %w", stream, err))
 				return
 			}
-			f, m, err := c.codec.Decode(r.Stream, r.ID, r.Type, r.Data, r.Metadata)
+			f, m, err := c.codec.Decode(domain.Place{Stream: r.Stream, ID: r.ID, Revision: uint64(r.Revision)}, r.Type, r.Data, r.Metadata)
 			if domain.Skippable(err) {
 				f = nil
 			} else if err != nil {
@@ -95,11 +95,15 @@ func change[S any](ctx context.Context, c *Commands, by By, stream string, zero 
 	return zero, eventlog.Position{}, errBusy
 }
 
+// next is the revision that an event appended under an expectation gets. Nothing is appended under any other than
+// NoStream or an exact one.
+func next(expected eventlog.Expected) uint64 { return uint64(int64(expected) + 1) }
+
 // append adds one fact to a stream. An append of unknown outcome is repeated with the same id, unless the caller gave
 // up waiting.
 func (c *Commands) append(ctx context.Context, stream string, expected eventlog.Expected, f domain.Fact, m domain.Meta) (eventlog.Appended, error) {
 	id := newID[eventlog.ID](c, m)
-	e, err := c.codec.Encode(stream, id, f, m)
+	e, err := c.codec.Encode(domain.Place{Stream: stream, ID: id, Revision: next(expected)}, f, m)
 	if err != nil {
 		return eventlog.Appended{}, err
 	}

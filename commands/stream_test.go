@@ -127,7 +127,7 @@ func TestAStreamWithForgeriesIsReadPastThem(t *testing.T) {
 	stranger := domain.NewCodec(foreign)
 	forge := func(stream string, expected eventlog.Expected, f domain.Fact) {
 		id := eventlog.ID{byte(len(w.recorded())), 1}
-		e, err := stranger.Encode(stream, id, f, domain.Meta{At: noon, Actor: "cli"})
+		e, err := stranger.Encode(domain.Place{Stream: stream, ID: id, Revision: next(expected)}, f, domain.Meta{At: noon, Actor: "cli"})
 		w.must(err)
 		_, err = w.log.Append(w.ctx, stream, expected, eventlog.Event{ID: id, Type: e.Type, Data: e.Data, Metadata: e.Metadata})
 		w.must(err)
@@ -150,6 +150,38 @@ func TestAStreamWithForgeriesIsReadPastThem(t *testing.T) {
 	w.must(err)
 	if _, err := w.LoadKey(w.ctx, k.ID); !errors.Is(err, domain.ErrUnknownFact) {
 		t.Errorf("a newer release's fact: %v", err)
+	}
+}
+
+// TestAnIDWhosePlaceIsTaken: what may be another keyset's fact is never written past, or one id would have two messages.
+func TestAnIDWhosePlaceIsTaken(t *testing.T) {
+	w := newWorld(t)
+	o := w.acme()
+	_, err := w.log.Append(w.ctx, domain.MessageStream(domain.DeriveMessageID(o.ID, "mine")), eventlog.NoStream,
+		eventlog.Event{ID: eventlog.ID{7}, Type: "strange", Data: []byte("{}"), Metadata: []byte("{}")})
+	w.must(err)
+	_, err = w.Publish(w.ctx, by, domain.Publication{Organization: o.ID, EventType: "order.paid", OwnID: "mine", Data: []byte(`{"a":1}`)})
+	wantCode(t, "publish", err, domain.Conflict)
+}
+
+// TestAFactCountsOnlyOnce: what was true once cannot be made true again by recording it again.
+func TestAFactCountsOnlyOnce(t *testing.T) {
+	w := newWorld(t)
+	o := w.register("acme", "standard")
+	k, _, err := w.IssueKey(w.ctx, by, domain.KeyRequest{Organization: o.ID, Mode: "live"})
+	w.must(err)
+	_, err = w.RevokeKey(w.ctx, by, k.ID)
+	w.must(err)
+	for r, err := range w.log.Read(w.ctx, domain.KeyStream(k.ID), 0) {
+		w.must(err)
+		if r.Revision == 0 {
+			_, err := w.log.Append(w.ctx, r.Stream, eventlog.Any, r.Event)
+			w.must(err)
+		}
+	}
+	got, err := w.LoadKey(w.ctx, k.ID)
+	if err != nil || got.RevokedAt.IsZero() {
+		t.Errorf("a revoked key came back: %+v, %v", got, err)
 	}
 }
 

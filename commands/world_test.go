@@ -197,7 +197,7 @@ func (d *directory) catchUp() {
 }
 
 func (d *directory) fold(r eventlog.Recorded) {
-	f, m, err := d.codec.Decode(r.Stream, r.ID, r.Type, r.Data, r.Metadata)
+	f, m, err := d.codec.Decode(domain.Place{Stream: r.Stream, ID: r.ID, Revision: uint64(r.Revision)}, r.Type, r.Data, r.Metadata)
 	if err != nil {
 		return
 	}

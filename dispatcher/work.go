@@ -39,7 +39,7 @@ type target struct {
 
 // handle does the work of one handed fact and gives the verdict on it.
 func (d *Dispatcher) handle(ctx context.Context, h eventlog.Handed) eventlog.Verdict {
-	f, m, err := d.Codec.Decode(h.Stream, h.ID, h.Type, h.Data, h.Metadata)
+	f, m, err := d.Codec.Decode(domain.Place{Stream: h.Stream, ID: h.ID, Revision: uint64(h.Revision)}, h.Type, h.Data, h.Metadata)
 	if domain.Skippable(err) {
 		d.refused.Add(1)
 		d.Logger.Warn().Err(err).Str("stream", h.Stream).Stringer("position", h.Position).Msg("fact passed over")

@@ -153,8 +153,16 @@ type Encoded struct {
 	Data, Metadata []byte
 }
 
-// Encode writes a fact for the given stream under the given event id, with a MAC if its type demands one.
-func (c *Codec) Encode(stream string, id [16]byte, f Fact, m Meta) (Encoded, error) {
+// Place is where a fact stands: its event's id, and its revision in its stream. What an authenticated fact says it says
+// there alone, so that one that is recorded a second time, or in another stream, is forged.
+type Place struct {
+	Stream   string
+	ID       [16]byte
+	Revision uint64
+}
+
+// Encode writes a fact for the place that it will have, with a MAC if its type demands one.
+func (c *Codec) Encode(at Place, f Fact, m Meta) (Encoded, error) {
 	e := Encoded{Type: f.FactType()}
 	var err error
 	if e.Data, err = encodeFact(f); err != nil {
@@ -164,25 +172,25 @@ func (c *Codec) Encode(stream string, id [16]byte, f Fact, m Meta) (Encoded, err
 		return Encoded{}, err
 	}
 	if c.kinds[e.Type].authenticated {
-		e.Metadata = c.seal(stream, id, e)
+		e.Metadata = c.seal(at, e)
 	}
 	return e, nil
 }
 
 // Decode reads a recorded event. It fails with ErrForeign, ErrUnknownFact, ErrForged or ErrMalformed, each of which
 // Skippable judges. The bytes must not change afterwards, nor the fact: others may be given the same one.
-func (c *Codec) Decode(stream string, id [16]byte, typ string, data, metadata []byte) (Fact, Meta, error) {
-	if d := c.memo.get(stream, id, data, metadata); d != nil && d.typ == typ {
+func (c *Codec) Decode(at Place, typ string, data, metadata []byte) (Fact, Meta, error) {
+	if d := c.memo.get(at, data, metadata); d != nil && d.typ == typ {
 		return d.fact, d.meta, nil
 	}
-	f, m, err := c.decode(stream, id, typ, data, metadata)
+	f, m, err := c.decode(at, typ, data, metadata)
 	if err == nil {
-		c.memo.put(&decoded{stream, typ, id, data, metadata, f, m})
+		c.memo.put(&decoded{at, typ, data, metadata, f, m})
 	}
 	return f, m, err
 }
 
-func (c *Codec) decode(stream string, id [16]byte, typ string, data, metadata []byte) (Fact, Meta, error) {
+func (c *Codec) decode(at Place, typ string, data, metadata []byte) (Fact, Meta, error) {
 	if !strings.HasPrefix(typ, TypePrefix) {
 		return nil, Meta{}, ErrForeign
 	}
@@ -194,8 +202,8 @@ func (c *Codec) decode(stream string, id [16]byte, typ string, data, metadata []
 	if !ok {
 		return nil, Meta{}, fmt.Errorf("%w: %.100q", ErrUnknownFact, typ)
 	}
-	if k.authenticated && !c.authentic(stream, id, typ, data, metadata) {
-		return nil, Meta{}, fmt.Errorf("%w: %s on %q", ErrForged, typ, stream)
+	if k.authenticated && !c.authentic(at, typ, data, metadata) {
+		return nil, Meta{}, fmt.Errorf("%w: %s on %q", ErrForged, typ, at.Stream)
 	}
 	m, err := decodeMeta(metadata)
 	if err != nil {

@@ -116,7 +116,7 @@ func TestEveryFactTypeHasASample(t *testing.T) {
 func TestEverySampleComesBackByteForByte(t *testing.T) {
 	codec := NewCodec(testKeys{})
 	for name, s := range samples(t) {
-		f, m, err := codec.Decode(s.Stream, s.id(t), name, s.Data, s.Metadata)
+		f, m, err := codec.Decode(Place{s.Stream, s.id(t), 0}, name, s.Data, s.Metadata)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -127,7 +127,7 @@ func TestEverySampleComesBackByteForByte(t *testing.T) {
 		if _, old := upcasters[name]; old {
 			continue
 		}
-		e, err := codec.Encode(s.Stream, s.id(t), f, m)
+		e, err := codec.Encode(Place{s.Stream, s.id(t), 0}, f, m)
 		if err != nil || e.Type != name || !bytes.Equal(e.Data, s.Data) || !bytes.Equal(e.Metadata, s.Metadata) {
 			t.Errorf("%s: %v: got\n%s\n%s\nwant\n%s\n%s", name, err, e.Data, e.Metadata, s.Data, s.Metadata)
 		}
@@ -193,19 +193,19 @@ func TestAnOldFactIsReadThroughItsUpcasters(t *testing.T) {
 	codec := castingCodec()
 	for _, c := range []struct{ typ, data string }{{oldKey, `{"hash":"h"}`}, {olderKey, `{"cause":"h"}`}} {
 		e := recordAs(codec, "hl_key-live_a", c.typ, c.data)
-		f, m, err := codec.Decode("hl_key-live_a", [16]byte{1}, c.typ, e.Data, e.Metadata)
+		f, m, err := codec.Decode(Place{"hl_key-live_a", [16]byte{1}, 0}, c.typ, e.Data, e.Metadata)
 		if want := (&KeyRotated{"h", noon}); err != nil || !reflect.DeepEqual(f, want) || m != ordinaryMeta {
 			t.Errorf("%s: got %+v, %+v, %v, want %+v", c.typ, f, m, err, want)
 		}
-		if _, _, err := codec.Decode("hl_key-live_b", [16]byte{1}, c.typ, e.Data, e.Metadata); !errors.Is(err, ErrForged) {
+		if _, _, err := codec.Decode(Place{"hl_key-live_b", [16]byte{1}, 0}, c.typ, e.Data, e.Metadata); !errors.Is(err, ErrForged) {
 			t.Errorf("%s in another stream: got %v, want ErrForged", c.typ, err)
 		}
-		if _, _, err := NewCodec(testKeys{}).Decode("hl_key-live_a", [16]byte{1}, c.typ, e.Data, e.Metadata); !errors.Is(err, ErrUnknownFact) {
+		if _, _, err := NewCodec(testKeys{}).Decode(Place{"hl_key-live_a", [16]byte{1}, 0}, c.typ, e.Data, e.Metadata); !errors.Is(err, ErrUnknownFact) {
 			t.Errorf("%s without upcaster: got %v, want ErrUnknownFact", c.typ, err)
 		}
 	}
 	bad := recordAs(codec, "hl_key-live_a", oldKey, `{"hash":7}`)
-	if _, _, err := codec.Decode("hl_key-live_a", [16]byte{1}, oldKey, bad.Data, bad.Metadata); !errors.Is(err, ErrMalformed) {
+	if _, _, err := codec.Decode(Place{"hl_key-live_a", [16]byte{1}, 0}, oldKey, bad.Data, bad.Metadata); !errors.Is(err, ErrMalformed) {
 		t.Errorf("what cannot be upcast: got %v, want ErrMalformed", err)
 	}
 }
@@ -217,7 +217,7 @@ func recordAs(c *Codec, stream, typ, data string) Encoded {
 		panic("ordinary metadata has no plain spelling")
 	}
 	e := Encoded{Type: typ, Data: []byte(data), Metadata: meta}
-	e.Metadata = c.seal(stream, [16]byte{1}, e)
+	e.Metadata = c.seal(Place{stream, [16]byte{1}, 0}, e)
 	return e
 }
 
@@ -231,7 +231,7 @@ func TestFactsComeBackThroughTheCodec(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		f, m := drawHotFact(t), drawMeta(t)
 		stream, id := rapid.String().Draw(t, "stream"), [16]byte(drawID[messageKind](t, "id"))
-		e, err := old.Encode(stream, id, f, m)
+		e, err := old.Encode(Place{stream, id, 0}, f, m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +251,7 @@ func TestFactsComeBackThroughTheCodec(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, codec := range []*Codec{old, next} {
-			got, gotMeta, err := codec.Decode(stream, id, e.Type, e.Data, e.Metadata)
+			got, gotMeta, err := codec.Decode(Place{stream, id, 0}, e.Type, e.Data, e.Metadata)
 			if err != nil || !reflect.DeepEqual(got, want) || gotMeta != wantMeta {
 				t.Fatalf("%v\ngot  %+v %+v\nwant %+v %+v", err, got, gotMeta, want, wantMeta)
 			}
@@ -261,38 +261,39 @@ func TestFactsComeBackThroughTheCodec(t *testing.T) {
 
 func TestEveryTamperingIsForged(t *testing.T) {
 	codec := NewCodec(mustKeyset(t))
-	stream, id := "hl_key-live_operator", [16]byte{1, 2, 3}
+	at := Place{"hl_key-live_operator", [16]byte{1, 2, 3}, 7}
 	f := &KeyIssued{Scopes: []Scope{ScopeOperator}, Mode: "live", SecretHash: "sha256:00"}
-	e, err := codec.Encode(stream, id, f, ordinaryMeta)
+	e, err := codec.Encode(at, f, ordinaryMeta)
 	if err != nil {
 		t.Fatal(err)
 	}
-	try := func(what, stream string, id [16]byte, typ string, data, metadata []byte) {
+	try := func(what string, at Place, typ string, data, metadata []byte) {
 		t.Helper()
-		if f, _, err := codec.Decode(stream, id, typ, data, metadata); !errors.Is(err, ErrForged) || f != nil {
+		if f, _, err := codec.Decode(at, typ, data, metadata); !errors.Is(err, ErrForged) || f != nil {
 			t.Errorf("%s: got %+v, %v, want ErrForged", what, f, err)
 		}
 	}
-	if _, _, err := codec.Decode(stream, id, e.Type, e.Data, e.Metadata); err != nil {
+	if _, _, err := codec.Decode(at, e.Type, e.Data, e.Metadata); err != nil {
 		t.Fatalf("untouched: %v", err)
 	}
-	try("moved to another stream", "hl_key-live_b", id, e.Type, e.Data, e.Metadata)
-	try("under another id", stream, [16]byte{1, 2, 4}, e.Type, e.Data, e.Metadata)
-	try("as another type", stream, id, "hooklog.KeyRotated.v1", e.Data, e.Metadata)
-	try("stream and type divided elsewhere", stream+"hook", id, "hooklog.KeyIssued.v1", e.Data, e.Metadata)
+	try("moved to another stream", Place{"hl_key-live_b", at.ID, at.Revision}, e.Type, e.Data, e.Metadata)
+	try("under another id", Place{at.Stream, [16]byte{1, 2, 4}, at.Revision}, e.Type, e.Data, e.Metadata)
+	try("recorded again", Place{at.Stream, at.ID, at.Revision + 1}, e.Type, e.Data, e.Metadata)
+	try("as another type", at, "hooklog.KeyRotated.v1", e.Data, e.Metadata)
+	try("stream and type divided elsewhere", Place{at.Stream + "hook", at.ID, at.Revision}, "hooklog.KeyIssued.v1", e.Data, e.Metadata)
 	for i := range e.Data {
 		changed := bytes.Clone(e.Data)
 		changed[i] ^= 1
-		try(fmt.Sprintf("data changed at %d", i), stream, id, e.Type, changed, e.Metadata)
-		try(fmt.Sprintf("data cut at %d", i), stream, id, e.Type, e.Data[:i], e.Metadata)
+		try(fmt.Sprintf("data changed at %d", i), at, e.Type, changed, e.Metadata)
+		try(fmt.Sprintf("data cut at %d", i), at, e.Type, e.Data[:i], e.Metadata)
 	}
 	for i := range e.Metadata {
 		for _, bit := range []byte{1, 2, 4, 32} {
 			changed := bytes.Clone(e.Metadata)
 			changed[i] ^= bit
-			try(fmt.Sprintf("metadata changed at %d by %d", i, bit), stream, id, e.Type, e.Data, changed)
+			try(fmt.Sprintf("metadata changed at %d by %d", i, bit), at, e.Type, e.Data, changed)
 		}
-		try(fmt.Sprintf("metadata cut at %d", i), stream, id, e.Type, e.Data, e.Metadata[:i])
+		try(fmt.Sprintf("metadata cut at %d", i), at, e.Type, e.Data, e.Metadata[:i])
 	}
 	bare, err := encodeMeta(nil, ordinaryMeta)
 	if err != nil {
@@ -308,10 +309,10 @@ func TestEveryTamperingIsForged(t *testing.T) {
 		"no MAC's text": `,"mac":"}`,
 		"more members":  strings.Replace(string(e.Metadata), "{", `{"actor":"cli",`, 1),
 	} {
-		try(what, stream, id, e.Type, e.Data, []byte(metadata))
+		try(what, at, e.Type, e.Data, []byte(metadata))
 	}
 	stranger := NewCodec(mustKeyset(t))
-	if _, _, err := stranger.Decode(stream, id, e.Type, e.Data, e.Metadata); !errors.Is(err, ErrForged) {
+	if _, _, err := stranger.Decode(at, e.Type, e.Data, e.Metadata); !errors.Is(err, ErrForged) {
 		t.Errorf("another keyset: got %v, want ErrForged", err)
 	}
 }
@@ -342,12 +343,12 @@ func TestWhatIsNoFactIsToldApart(t *testing.T) {
 			e := recordAs(codec, "s", c.typ, c.data)
 			data, metadata = e.Data, e.Metadata
 		}
-		f, _, err := codec.Decode("s", [16]byte{1}, c.typ, data, metadata)
+		f, _, err := codec.Decode(Place{"s", [16]byte{1}, 0}, c.typ, data, metadata)
 		if !errors.Is(err, c.want) || (f == nil) != (c.want != nil) || Skippable(err) != c.skippable {
 			t.Errorf("%s: got %v, %v, skippable %v, want %v, %v", c.name, f, err, Skippable(err), c.want, c.skippable)
 		}
 	}
-	if _, _, err := codec.Decode("s", [16]byte{1}, "hooklog.Later.v3", nil, nil); err == nil || !strings.Contains(err.Error(), "hooklog.Later.v3") {
+	if _, _, err := codec.Decode(Place{"s", [16]byte{1}, 0}, "hooklog.Later.v3", nil, nil); err == nil || !strings.Contains(err.Error(), "hooklog.Later.v3") {
 		t.Errorf("an unknown type is not named: %v", err)
 	}
 }
@@ -355,10 +356,10 @@ func TestWhatIsNoFactIsToldApart(t *testing.T) {
 func TestEncodeRefusesWhatCannotBeWritten(t *testing.T) {
 	codec := NewCodec(testKeys{})
 	f := &RetryDue{DueAt: noon.AddDate(9000, 0, 0)}
-	if _, err := codec.Encode("s", [16]byte{1}, f, ordinaryMeta); err == nil {
+	if _, err := codec.Encode(Place{"s", [16]byte{1}, 0}, f, ordinaryMeta); err == nil {
 		t.Error("a time past the year 9999 was written")
 	}
-	if _, err := codec.Encode("s", [16]byte{1}, &RetryDue{}, Meta{At: noon.AddDate(9000, 0, 0)}); err == nil {
+	if _, err := codec.Encode(Place{"s", [16]byte{1}, 0}, &RetryDue{}, Meta{At: noon.AddDate(9000, 0, 0)}); err == nil {
 		t.Error("metadata of a year past 9999 was written")
 	}
 }
@@ -379,20 +380,20 @@ func FuzzDecode(f *testing.F) {
 	f.Add("s", oldKey, []byte(`{"hash":1}`), []byte(`{"at":"2026-05-23T18:00:00Z"}`), true)
 	f.Fuzz(func(t *testing.T, stream, typ string, data, metadata []byte, sign bool) {
 		if sign && len(metadata) > 0 {
-			metadata = codec.seal(stream, [16]byte{1}, Encoded{Type: typ, Data: data, Metadata: bytes.Clone(metadata)})
+			metadata = codec.seal(Place{stream, [16]byte{1}, 0}, Encoded{Type: typ, Data: data, Metadata: bytes.Clone(metadata)})
 		}
-		fact, m, err := codec.Decode(stream, [16]byte{1}, typ, data, metadata)
+		fact, m, err := codec.Decode(Place{stream, [16]byte{1}, 0}, typ, data, metadata)
 		if (fact == nil) == (err == nil) {
 			t.Fatalf("got %v and %v", fact, err)
 		}
 		if err != nil {
 			return
 		}
-		e, err := codec.Encode(stream, [16]byte{1}, fact, m)
+		e, err := codec.Encode(Place{stream, [16]byte{1}, 0}, fact, m)
 		if err != nil {
 			return // a time past what can be written again
 		}
-		again, n, err := codec.Decode(stream, [16]byte{1}, e.Type, e.Data, e.Metadata)
+		again, n, err := codec.Decode(Place{stream, [16]byte{1}, 0}, e.Type, e.Data, e.Metadata)
 		if err != nil || m != n {
 			t.Fatalf("written again it reads %+v, %+v, %v, not %+v, %+v", again, n, err, fact, m)
 		}

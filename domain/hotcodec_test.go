@@ -247,19 +247,19 @@ func BenchmarkCodec(b *testing.B) {
 		b.Run(name+"/encode", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := codec.Encode("hl_message-x", id, f, ordinaryMeta); err != nil {
+				if _, err := codec.Encode(Place{"hl_message-x", id, 0}, f, ordinaryMeta); err != nil {
 					b.Fatal(err)
 				}
 			}
 		})
-		e, err := codec.Encode("hl_message-x", id, f, ordinaryMeta)
+		e, err := codec.Encode(Place{"hl_message-x", id, 0}, f, ordinaryMeta)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.Run(name+"/decode", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := codec.decode("hl_message-x", id, e.Type, e.Data, e.Metadata); err != nil {
+				if _, _, err := codec.decode(Place{"hl_message-x", id, 0}, e.Type, e.Data, e.Metadata); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -267,7 +267,7 @@ func BenchmarkCodec(b *testing.B) {
 		b.Run(name+"/decode-again", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := codec.Decode("hl_message-x", id, e.Type, e.Data, e.Metadata); err != nil {
+				if _, _, err := codec.Decode(Place{"hl_message-x", id, 0}, e.Type, e.Data, e.Metadata); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 )
 
 // A MAC is the last member of an authenticated fact's metadata, in unpadded base64.
@@ -18,39 +19,42 @@ const (
 // macText refuses second spellings of one MAC.
 var macText = base64.RawStdEncoding.Strict()
 
-// sealed is what a MAC is made over: stream, id, type, data and the metadata without it. It is kept for reuse.
+// sealed is what a MAC is made over: stream, id, revision, type, data and the metadata without it. It is kept for reuse.
 type sealed struct {
-	parts [5][]byte
+	parts [6][]byte
 	names []byte
 	meta  []byte
 	mac   [macSize]byte
 }
 
 // lay puts the parts in place. Only names and metadata are copied.
-func (s *sealed) lay(stream string, id [16]byte, typ string, data []byte) {
-	s.names = append(append(append(s.names[:0], stream...), typ...), id[:]...)
-	n, m := len(stream), len(stream)+len(typ)
-	s.parts = [5][]byte{s.names[:n], s.names[m:], s.names[n:m], data, nil}
+func (s *sealed) lay(at Place, typ string, data []byte) {
+	s.names = append(append(append(s.names[:0], at.Stream...), typ...), at.ID[:]...)
+	s.names = binary.BigEndian.AppendUint64(s.names, at.Revision)
+	typed := len(at.Stream)
+	identified := typed + len(typ)
+	placed := identified + len(at.ID)
+	s.parts = [6][]byte{s.names[:typed], s.names[identified:placed], s.names[placed:], s.names[typed:identified], data, nil}
 }
 
 // seal returns the metadata of an encoded fact with its MAC.
-func (c *Codec) seal(stream string, id [16]byte, e Encoded) []byte {
+func (c *Codec) seal(at Place, e Encoded) []byte {
 	s := c.borrow()
 	defer c.giveBack(s)
-	s.lay(stream, id, e.Type, e.Data)
-	s.parts[4] = e.Metadata
+	s.lay(at, e.Type, e.Data)
+	s.parts[5] = e.Metadata
 	mac := c.keys.MAC(s.parts[:]...)
 	b := append(e.Metadata[:len(e.Metadata)-1], macOpen...)
 	return append(macText.AppendEncode(b, mac), macClose...)
 }
 
 // authentic checks the MAC at the end of the metadata over the bytes as they were when it was made.
-func (c *Codec) authentic(stream string, id [16]byte, typ string, data, metadata []byte) bool {
-	at := bytes.LastIndex(metadata, []byte(macOpen))
-	if at < 0 || !bytes.HasSuffix(metadata, []byte(macClose)) {
+func (c *Codec) authentic(at Place, typ string, data, metadata []byte) bool {
+	open := bytes.LastIndex(metadata, []byte(macOpen))
+	if open < 0 || !bytes.HasSuffix(metadata, []byte(macClose)) {
 		return false
 	}
-	text := metadata[at+len(macOpen):]
+	text := metadata[open+len(macOpen):]
 	if len(text) < len(macClose) || len(text) > macSize {
 		return false
 	}
@@ -60,9 +64,9 @@ func (c *Codec) authentic(stream string, id [16]byte, typ string, data, metadata
 	if err != nil {
 		return false
 	}
-	s.lay(stream, id, typ, data)
-	s.meta = append(append(s.meta[:0], metadata[:at]...), '}')
-	s.parts[4] = s.meta
+	s.lay(at, typ, data)
+	s.meta = append(append(s.meta[:0], metadata[:open]...), '}')
+	s.parts[5] = s.meta
 	return c.keys.VerifyMAC(s.mac[:n], s.parts[:]...) == nil
 }
 
@@ -75,6 +79,6 @@ func (c *Codec) borrow() *sealed {
 
 // giveBack keeps no hold of the fact's data.
 func (c *Codec) giveBack(s *sealed) {
-	s.parts = [5][]byte{}
+	s.parts = [6][]byte{}
 	c.sealed.Put(s)
 }

@@ -17,8 +17,8 @@ const (
 type memo [memoSlots]atomic.Pointer[decoded]
 
 type decoded struct {
-	stream, typ    string
-	id             [16]byte
+	at             Place
+	typ            string
 	data, metadata []byte
 	fact           Fact
 	meta           Meta
@@ -28,9 +28,9 @@ func (m *memo) slot(id [16]byte) *atomic.Pointer[decoded] {
 	return &m[binary.BigEndian.Uint32(id[12:])%memoSlots]
 }
 
-func (m *memo) get(stream string, id [16]byte, data, metadata []byte) *decoded {
-	d := m.slot(id).Load()
-	if d == nil || d.id != id || d.stream != stream || !sameMemory(d.data, data) || !sameMemory(d.metadata, metadata) {
+func (m *memo) get(at Place, data, metadata []byte) *decoded {
+	d := m.slot(at.ID).Load()
+	if d == nil || d.at != at || !sameMemory(d.data, data) || !sameMemory(d.metadata, metadata) {
 		return nil
 	}
 	return d
@@ -39,7 +39,7 @@ func (m *memo) get(stream string, id [16]byte, data, metadata []byte) *decoded {
 // put keeps a fact, unless it is a large one.
 func (m *memo) put(d *decoded) {
 	if len(d.data) <= memoBytes {
-		m.slot(d.id).Store(d)
+		m.slot(d.at.ID).Store(d)
 	}
 }
 

@@ -297,7 +297,7 @@ func (h *history) check(x *Fold) {
 		map[domain.DeliveryID]*trueRow{}, map[domain.MessageID]bool{}, map[domain.MessageID][]domain.Target{}}
 	for i := range h.events {
 		r := &h.events[i]
-		if f, m, err := h.codec.Decode(r.Stream, r.ID, r.Type, r.Data, r.Metadata); err == nil {
+		if f, m, err := h.codec.Decode(placeOf(r), r.Type, r.Data, r.Metadata); err == nil {
 			w.fold(placed{f, m, r})
 		}
 	}

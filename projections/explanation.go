@@ -67,7 +67,7 @@ func (x *Fold) readFacts(ctx context.Context, stream string, each func(placed) b
 		if err != nil {
 			return fmt.Errorf("read %s: %w", stream, err)
 		}
-		f, m, err := x.Codec.Decode(r.Stream, r.ID, r.Type, r.Data, r.Metadata)
+		f, m, err := x.Codec.Decode(placeOf(&r), r.Type, r.Data, r.Metadata)
 		if domain.Skippable(err) {
 			continue
 		}

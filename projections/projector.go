@@ -84,8 +84,12 @@ func (x *projector) decode(events []eventlog.Recorded, into []decodedFact) {
 	for i := range events {
 		e := &events[i]
 		d := &into[i]
-		d.fact, d.meta, d.err = x.codec.Decode(e.Stream, e.ID, e.Type, e.Data, e.Metadata)
+		d.fact, d.meta, d.err = x.codec.Decode(placeOf(e), e.Type, e.Data, e.Metadata)
 	}
+}
+
+func placeOf(e *eventlog.Recorded) domain.Place {
+	return domain.Place{Stream: e.Stream, ID: e.ID, Revision: uint64(e.Revision)}
 }
 
 // placed is a fact at its place in the log.

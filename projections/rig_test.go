@@ -66,7 +66,7 @@ func (s *scribe) write(stream string, f domain.Fact) domain.Meta {
 	s.t.Helper()
 	m := domain.Meta{At: s.now, Actor: s.actor}
 	id := eventlog.ID(s.id())
-	e, err := s.codec.Encode(stream, id, f, m)
+	e, err := s.codec.Encode(domain.Place{Stream: stream, ID: id, Revision: s.next[stream]}, f, m)
 	if err != nil {
 		s.t.Fatalf("encode: %v", err)
 	}

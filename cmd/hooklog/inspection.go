@@ -84,7 +84,7 @@ func (i *inspection) inspect(ctx context.Context, log eventlog.Feed, keys *seali
 }
 
 func (i *inspection) fact(codec *domain.Codec, keys *sealing.Keyset, e eventlog.Recorded) {
-	f, _, err := codec.Decode(e.Stream, e.ID, e.Type, e.Data, e.Metadata)
+	f, _, err := codec.Decode(domain.Place{Stream: e.Stream, ID: e.ID, Revision: uint64(e.Revision)}, e.Type, e.Data, e.Metadata)
 	switch {
 	case errors.Is(err, domain.ErrForeign):
 		i.Foreign++
