@@ -207,6 +207,13 @@ func (k timeKind) format(at time.Time) string {
 	}
 }
 
+func (e encoding) String() string {
+	if e == standardBase64 {
+		return "base64"
+	}
+	return "hex"
+}
+
 func (e encoding) append(dst, sum []byte) []byte {
 	if e == standardBase64 {
 		return base64.StdEncoding.AppendEncode(dst, sum)
