@@ -267,21 +267,48 @@ func document(t *rapid.T, kind, depth int) string {
 	switch kind {
 	case 0:
 		return rapid.SampledFrom([]string{"true", "false", "null", "{}", "[]"}).Draw(t, "word")
-	case 1, 2:
+	case 1:
 		f := rapid.Float64().Draw(t, "double")
 		return strconv.FormatFloat(f, rapid.SampledFrom([]byte("ef")).Draw(t, "form"), -1, 64)
+	case 2:
+		if number := numbers().Draw(t, "number"); doubleKeeps(number) {
+			return number
+		}
+		return rapid.SampledFrom([]string{"-0", "-0.0e5", "1.0", "1E5", "9007199254740991", "-0.1E-6", "123456789012345680000"}).Draw(t, "kept")
 	case 3, 4:
-		return quoted(t, rapid.String().Draw(t, "string"))
+		return quoted(t, texts().Draw(t, "string"))
 	case 5:
 		for range rapid.IntRange(0, 5).Draw(t, "items") {
 			parts = append(parts, string(documents(depth+1).Draw(t, "item")))
 		}
 		return "[" + strings.Join(parts, ",") + "]"
 	}
-	for _, name := range rapid.SliceOfNDistinct(rapid.String(), 0, 20, rapid.ID).Draw(t, "names") {
-		parts = append(parts, quoted(t, "_"+name)+" : "+string(documents(depth+1).Draw(t, "member")))
+	names := texts().Filter(func(name string) bool { return !isArrayIndex(name) })
+	for _, name := range rapid.SliceOfNDistinct(names, 0, 20, rapid.ID).Draw(t, "names") {
+		parts = append(parts, quoted(t, name)+" : "+string(documents(depth+1).Draw(t, "member")))
 	}
 	return "{" + strings.Join(parts, ",") + "}"
+}
+
+// texts draws strings with what JSON.stringify escapes, what others escape, and names that mean something to JavaScript.
+func texts() *rapid.Generator[string] {
+	special := rapid.SampledFrom([]string{
+		"\u2028", "\u2029", "\x00", "\x1f", "\x7f", "\u0080", "\ufeff", "\ufffe", "\uffff", "\ufffd", "\U0001F99E", "\U0010FFFF", "e\u0301",
+		"</script>", "&amp;", `"`, `\`, `\\"`, "/", "\b\f\n\r\t", "'", "__proto__", "toJSON", "-1", "01", "1.5", "4294967295", "",
+	})
+	return rapid.OneOf(rapid.String(), special, rapid.Map(rapid.SliceOfN(special, 2, 5), func(s []string) string { return strings.Join(s, "") }))
+}
+
+// isArrayIndex tells whether JavaScript moves a member of that name to the front: an integer from 0 to 2^32-2.
+func isArrayIndex(name string) bool {
+	n, err := strconv.ParseUint(name, 10, 32)
+	return err == nil && n < math.MaxUint32 && strconv.FormatUint(n, 10) == name
+}
+
+// doubleKeeps tells whether JavaScript writes the number with the value that it has.
+func doubleKeeps(number string) bool {
+	f, err := strconv.ParseFloat(number, 64)
+	return err == nil && decimalValue(ecmaScript(f)) == decimalValue(number)
 }
 
 // quoted writes s as a JSON string, some characters escaped without need.
@@ -291,9 +318,13 @@ func quoted(t *rapid.T, s string) string {
 	out.WriteByte('"')
 	for i, r := range s {
 		switch {
+		case r < ' ' && escapes == "none" && strings.ContainsRune("\b\f\n\r\t", r):
+			out.WriteString(`\` + string("btn?fr"[r-'\b']))
+		case escapes == "some" && (r == '/' || r == '"' || r == '\\'):
+			out.WriteString(`\` + string(r))
 		case r < ' ', r == '"', r == '\\', escapes == "all", escapes == "some" && i%3 == 0:
 			for _, unit := range utf16Units(r) {
-				fmt.Fprintf(&out, `\u%04X`, unit)
+				fmt.Fprintf(&out, rapid.SampledFrom([]string{`\u%04X`, `\u%04x`}).Draw(t, "digits"), unit)
 			}
 		default:
 			out.WriteRune(r)
