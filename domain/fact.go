@@ -109,6 +109,7 @@ var factKinds = func() map[string]factKind {
 	add(plain[AttemptFailed]())
 	add(plain[RetryDue]())
 	add(authenticated[RedeliveryRequested]())
+	add(authenticated[AuditRead]())
 	return kinds
 }()
 

@@ -12,6 +12,7 @@ const (
 	subscriptionCategory = "hl_subscription-"
 	messageCategory      = "hl_message-"
 	deliveryCategory     = "hl_delivery-"
+	auditCategory        = "hl_audit-"
 
 	// KeysetProbeStream holds the one fact that tells whether a keyset belongs to a log.
 	KeysetProbeStream = "hl_keyset-probe"
@@ -42,6 +43,9 @@ func MessageStream(id MessageID) string { return streamOf(messageCategory, id) }
 
 // DeliveryStream is the stream of a delivery.
 func DeliveryStream(id DeliveryID) string { return streamOf(deliveryCategory, id) }
+
+// AuditStream is the stream of what was read with a key of the history.
+func AuditStream(id KeyID) string { return auditCategory + string(id) }
 
 func streamOf[K kind](category string, id ID[K]) string {
 	b := make([]byte, 0, len(category)+40)
