@@ -20,7 +20,7 @@ var subjects = map[string]string{
 func TestEveryFactSaysWhatItIsAbout(t *testing.T) {
 	codec := NewCodec(testKeys{})
 	for name, s := range samples(t) {
-		f, _, err := codec.Decode(s.Stream, s.id(t), name, s.Data, s.Metadata)
+		f, _, err := codec.Decode(Place{s.Stream, s.id(t), 0}, name, s.Data, s.Metadata)
 		if err != nil {
 			t.Fatal(err)
 		}
