@@ -346,6 +346,12 @@ func (s *scene) refusals() []refusal {
 		{"type.ref", "DELETE", types + "/NO", s.operator, "", nil, 404, "no such event type", ""},
 		{"type.ref", "PATCH", types + "/order.gone", s.operator, `{"category":"x"}`, nil, 409, "retired", ""},
 		{"type.ref", "POST", orgs + "/shut/event-types", s.operator, `{"name":"a.b"}`, nil, 409, "closed", ""},
+
+		{"auth.scope", "GET", "/api/v1/groups", s.auditor, "", nil, 403, "operator", ""},
+		{"auth.scope", "POST", "/api/v1/groups/work-v1/replay-parked", s.platform, "", nil, 403, "operator", ""},
+		{"auth.scope", "POST", "/api/v1/backups", s.auditor, "", nil, 403, "operator", ""},
+		{"group.name", "POST", "/api/v1/groups/nobody/replay-parked", s.operator, "", nil, 404, "no such group", ""},
+		{"body.members", "POST", "/api/v1/backups", s.operator, `{"directory":"/etc"}`, nil, 422, "", "directory"},
 	}
 }
 
@@ -444,4 +450,4 @@ func TestEveryRowIsTried(t *testing.T) {
 }
 
 // rowsOfOwnTests are those that need more than one request.
-var rowsOfOwnTests = []string{"request.behind", "request.late", "auth.slowed", "limit.exceeded", "publish.backlog", "publish.disk"}
+var rowsOfOwnTests = []string{"request.behind", "request.late", "auth.slowed", "limit.exceeded", "publish.backlog", "publish.disk", "backup.running", "backup.disk"}

@@ -78,6 +78,10 @@ func table() []*route {
 		{method: "GET", path: org + "/event-types/{name}", scopes: cataloguers, handle: (*exchange).showEventType},
 		{method: "PATCH", path: org + "/event-types/{name}", scopes: operators, handle: (*exchange).describeEventType},
 		{method: "DELETE", path: org + "/event-types/{name}", scopes: operators, handle: (*exchange).retireEventType},
+
+		{method: "GET", path: "/api/v1/groups", scopes: operators, handle: (*exchange).listGroups},
+		{method: "POST", path: "/api/v1/groups/{group}/replay-parked", scopes: operators, handle: (*exchange).replayParked},
+		{method: "POST", path: "/api/v1/backups", scopes: operators, handle: (*exchange).makeBackup},
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 func (p *program) logCommand() *cobra.Command {
-	return group("log", "The log of a stopped server: verify, dump and back it up", p.logVerify(), p.logDump(), p.logBackup())
+	return group("log", "The log: verify and dump it while the server is stopped, back it up at any time", p.logVerify(), p.logDump(), p.logBackup())
 }
 
 // storeCommand gives a command the stopped log of the data directory.
@@ -38,27 +38,6 @@ func (p *program) storeCommand(c *cobra.Command, readOnly bool, act func(ctx con
 		return act(c.Context(), log, &cfg.settings, args)
 	}
 	return c
-}
-
-func (p *program) logBackup() *cobra.Command {
-	c := &cobra.Command{Use: "backup DIR", Short: "Copy the log into a new directory", Args: arguments("DIR"),
-		Long: "Copy the log, with the state of its consumer groups, into a new directory. The keyset and the operator key are\n" +
-			"left out on purpose: the copy alone can be read by nobody. The server must be stopped."}
-	// The store finishes its own files before they are copied: that is writing.
-	return p.storeCommand(c, false, func(ctx context.Context, log *embedded.Log, s *settings, args []string) error {
-		if err := log.Backup(ctx, args[0]); err != nil {
-			return err
-		}
-		head, err := log.Head(ctx)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(p.out, "Copied the log up to position %s into %s.\n"+
-			"The keyset (%s) and the operator key (%s) are left out: keep the keyset elsewhere, the copy cannot be used without it.\n"+
-			"To use the copy, put it in the place of %s in a data directory without projections.\n",
-			head, args[0], s.keysetPath(), s.operatorKeyPath(), s.logDir())
-		return err
-	})
 }
 
 // dumped is a fact as `log dump` prints it: what is sealed stays sealed.

@@ -38,6 +38,7 @@ type node struct {
 	api        *httpd.API
 	registry   *prometheus.Registry
 	attempts   *attemptMetrics
+	backups    *backups
 
 	public, operator net.Listener
 	// stopping turns the node unready before it stops accepting.
@@ -90,6 +91,10 @@ func (n *node) openLog(context.Context) (err error) {
 		return err
 	}
 	n.codec = domain.NewCodec(n.keys)
+	n.backups = newBackups(n.log, n.settings)
+	if err := n.backups.clear(); err != nil {
+		return err
+	}
 	id, err := openNodeID(n.settings.nodePath())
 	n.actor = "node:" + id
 	return err
@@ -146,6 +151,7 @@ func (n *node) openDispatcher(context.Context) (err error) {
 
 func (n *node) openAPI(context.Context) (err error) {
 	n.api, err = httpd.New(httpd.Config{Commands: n.commands, Fold: n.fold, Positions: positionsOf{n.fold}, Readiness: n.fold, Stopping: n.stopping.Load,
+		Groups: groupsOf{n.log}, Backups: n.backups, Node: n.actor,
 		Pressure:    &pressure{backlog: n.fold.UnsentDeliveries, maxBacklog: n.settings.maxBacklog, free: n.log.FreeSpace, minFree: n.settings.minFree},
 		Unavailable: unavailable, RateLimit: n.settings.rateLimit, Registry: n.registry, Logger: part(n.logger, "http")})
 	return err

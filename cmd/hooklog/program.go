@@ -62,7 +62,7 @@ func (p *program) rootCommand() *cobra.Command {
 		p.serveCommand(), p.demoCommand(), p.quickstartCommand(),
 		p.organizationsCommand(), p.keysCommand(), p.eventTypesCommand(), p.eventsCommand(),
 		p.subscriptionsCommand(), p.deliveriesCommand(),
-		p.logCommand(), p.keysetCommand(), p.configCommand(), p.versionCommand(),
+		p.groupsCommand(), p.logCommand(), p.keysetCommand(), p.configCommand(), p.versionCommand(),
 	)
 	return root
 }

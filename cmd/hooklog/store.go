@@ -15,6 +15,7 @@ import (
 // logDir, projectionsDir and the others are what a data directory holds.
 func (s *settings) logDir() string          { return filepath.Join(s.data, "log") }
 func (s *settings) projectionsDir() string  { return filepath.Join(s.data, "projections") }
+func (s *settings) backupsDir() string      { return filepath.Join(s.data, "backups") }
 func (s *settings) nodePath() string        { return filepath.Join(s.data, "node") }
 func (s *settings) operatorKeyPath() string { return filepath.Join(s.data, operatorKeyFile) }
 

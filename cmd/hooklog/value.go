@@ -167,3 +167,13 @@ func formatSize(n uint64) string {
 	}
 	return "0B"
 }
+
+// aboutBytes writes a size for people: three digits or so.
+func aboutBytes[N int64 | uint64](n N) string {
+	for _, u := range sizeUnits {
+		if uint64(n) >= u.bytes && u.bytes > 1 {
+			return strconv.FormatFloat(float64(n)/float64(u.bytes), 'f', 1, 64) + " " + u.suffix
+		}
+	}
+	return strconv.FormatUint(uint64(n), 10) + " B"
+}
