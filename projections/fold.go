@@ -28,6 +28,11 @@ type Config struct {
 	// Now tells how far behind the fold is; no read model depends on it.
 	Now    func() time.Time
 	Logger zerolog.Logger
+	// RebuildRate bounds a rebuild and a verification, in facts per second; 0 is 25,000.
+	RebuildRate int
+	// ReconcileRate is how many facts per second are checked against the read models, all the time; 0 is 50, and
+	// less than 0 turns the check off.
+	ReconcileRate int
 }
 
 // Fold follows the log and answers from what it folded. Its methods may be called from any number of goroutines, but
@@ -43,6 +48,7 @@ type Fold struct {
 	// folding is held by whoever folds into the models that are served, or needs them to stand still.
 	folding   sync.Mutex
 	projector *projector // under folding
+	rebuilds  rebuilds
 }
 
 // pulse is a channel of capacity 1 that wakes somebody up. The nil pulse wakes nobody.
@@ -72,7 +78,8 @@ func Open(c Config) (*Fold, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Fold{Config: c, store: s, progress: &progress{}, skips: &skips{}, dueChanged: newPulse(), limit: newPulse()}
+	x := &Fold{Config: c, store: s, progress: &progress{}, skips: &skips{}, dueChanged: newPulse(), limit: newPulse(),
+		rebuilds: newRebuilds()}
 	if err := x.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("load the read models in %s: %w", c.Dir, err), s.Close())
 	}
@@ -84,17 +91,21 @@ func (x *Fold) load() error {
 	if err != nil {
 		return err
 	}
-	m := newModels(x.store, colours{})
+	found, err := x.store.meta()
+	if err != nil {
+		return err
+	}
+	m := newModels(x.store, found.colours)
 	x.current.Store(m)
-	x.projector = x.newProjector(m, checkpointKey, at)
-	return m.load(everyPart())
+	x.projector = x.newProjector(m, at)
+	return errors.Join(m.load(everyPart()), x.resume(found))
 }
 
 // newProjector returns the projector that feeds the models that are served.
-func (x *Fold) newProjector(m *models, place []byte, at checkpoint) *projector {
+func (x *Fold) newProjector(m *models, at checkpoint) *projector {
 	x.progress.start(at)
 	m.due.count(at)
-	return &projector{models: m, folds: everyPart(), codec: x.Codec, now: x.Now, logger: x.Logger, batch: newBatch(x.store, place, at),
+	return &projector{models: m, folds: everyPart(), codec: x.Codec, now: x.Now, logger: x.Logger, batch: newBatch(x.store, checkpointKey, at),
 		progress: x.progress, skips: x.skips, dueChanged: x.dueChanged, limit: x.limit}
 }
 
@@ -115,12 +126,13 @@ const flushEvery = 10 * time.Second
 // log was closed, if a fact was written by a newer release ([domain.ErrUnknownFact]), and if the read models are ahead
 // of the log ([eventlog.ErrAhead]).
 func (x *Fold) Run(ctx context.Context) error {
-	var flusher sync.WaitGroup
-	flushing, stop := context.WithCancel(ctx)
-	flusher.Go(func() { x.flushNowAndThen(flushing) })
+	var beside sync.WaitGroup
+	running, stop := context.WithCancel(ctx)
+	beside.Go(func() { x.flushNowAndThen(running) })
+	beside.Go(func() { x.rebuildWhenAsked(running) })
 	err := x.Feed.Subscribe(ctx, x.progress.reached(), x.receive)
 	stop()
-	flusher.Wait()
+	beside.Wait()
 	x.progress.stop(x.Now())
 	switch {
 	case errors.Is(err, eventlog.ErrAhead):
@@ -181,25 +193,3 @@ func (x *Fold) Lag() time.Duration { return x.progress.lag(x.Now()) }
 
 // Skipped counts the events that were passed over since the start, by reason: foreign, forged, malformed, misplaced.
 func (x *Fold) Skipped() map[string]uint64 { return x.skips.snapshot() }
-
-// ProjectionState is how one projection stands.
-type ProjectionState struct {
-	Name string
-	// State is live or catching_up.
-	State string
-	Lag   time.Duration
-}
-
-// State tells how every projection stands. They are fed together, so they stand alike.
-func (x *Fold) State() []ProjectionState {
-	state := "catching_up"
-	if x.Live() {
-		state = "live"
-	}
-	lag := x.Lag()
-	var states []ProjectionState
-	for _, p := range table {
-		states = append(states, ProjectionState{p.name, state, lag})
-	}
-	return states
-}

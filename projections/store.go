@@ -112,7 +112,8 @@ func (s *store) begin(logger zerolog.Logger) (checkpoint, error) {
 	}
 	b := s.NewBatch()
 	defer b.Close()
-	if err := errors.Join(b.DeleteRange([]byte{metaSpace}, spacesEnd, nil), b.Set(formatKey, []byte(format), nil)); err != nil {
+	if err := errors.Join(b.DeleteRange([]byte{metaSpace}, spacesEnd, nil), b.Set(formatKey, []byte(format), nil),
+		setDocument(b, versionsKey, presentVersions())); err != nil {
 		return checkpoint{}, err
 	}
 	if err := b.Commit(pebble.NoSync); err != nil {
