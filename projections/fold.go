@@ -49,6 +49,8 @@ type Fold struct {
 	folding   sync.Mutex
 	projector *projector // under folding
 	rebuilds  rebuilds
+	// mismatches are what Verify and the reconcile found.
+	mismatches *mismatches
 }
 
 // pulse is a channel of capacity 1 that wakes somebody up. The nil pulse wakes nobody.
@@ -79,7 +81,7 @@ func Open(c Config) (*Fold, error) {
 		return nil, err
 	}
 	x := &Fold{Config: c, store: s, progress: &progress{}, skips: &skips{}, dueChanged: newPulse(), limit: newPulse(),
-		rebuilds: newRebuilds()}
+		rebuilds: newRebuilds(), mismatches: newMismatches()}
 	if err := x.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("load the read models in %s: %w", c.Dir, err), s.Close())
 	}

@@ -63,8 +63,10 @@ func (x *projector) writeSubscription(s *domain.Subscription, p placed) error {
 	return x.writeOrganization(s.Organization)
 }
 
+// placeSize is the length of the place before a subscription's document.
+const placeSize = 16
+
 func parseSubscription(value []byte) (*domain.Subscription, eventlog.Position, error) {
-	const placeSize = 16
 	var s domain.Subscription
 	var at eventlog.Position
 	if len(value) < placeSize {
