@@ -18,7 +18,7 @@ const module = "github.com/hooklog/hooklog"
 
 // mayImport says which packages of this module a package may import. A pattern ending in /* stands for
 // every package directly below. The programs and tests at the end stand outside: the bench and the tests of the built
-// binary know nothing of the house but, the former, the log that it measures.
+// binary know nothing of the house but, the former, the log that it measures; a receiver knows webhook alone.
 var mayImport = map[string][]string{
 	"":                      {},
 	"webhook":               {},
@@ -35,6 +35,8 @@ var mayImport = map[string][]string{
 	"cmd/hooklog":           {"*"},
 	"cmd/hooklog-bench":     {"eventlog", "eventlog/embedded"},
 	"e2e":                   {},
+	"examples":              {},
+	"examples/go":           {"webhook"},
 	"eventlog/eventlogtest": {"eventlog"},
 }
 

@@ -1,4 +1,4 @@
 // Package e2e holds the tests that see Hooklog only from outside: the built program, its HTTP interfaces, its files and
-// what reaches receivers, two of which are written in other languages from the contract alone. How it is made inside is
-// not known here, but for the documented format of the log's group state, which some tests damage on purpose.
+// what reaches receivers, those of folder examples among them. How it is made inside is not known here, but for the
+// documented format of the log's group state, which some tests damage on purpose.
 package e2e

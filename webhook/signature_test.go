@@ -8,7 +8,6 @@ import (
 )
 
 const (
-	eventID = "evt_a1b2c3d4-e5f6-7890-abcd-ef1234567890"
 	// The secrets stand for the bytes 0 to 31, and for the text "second key of twenty-fou".
 	standardSecret      = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 	otherStandardSecret = "whsec_c2Vjb25kIGtleSBvZiB0d2VudHktZm91"
