@@ -89,6 +89,9 @@ func (p *program) backUp(ctx context.Context, s *settings, dir string) (made bac
 	if err != nil {
 		return backup{}, err
 	}
+	if err := errors.Join(os.Chmod(dir, 0o700), os.MkdirAll(s.backupsDir(), 0o700), markBackup(s.backupsDir(), time.Now())); err != nil {
+		return backup{}, err
+	}
 	size, err := sizeOf(dir)
 	return backup{Name: filepath.Base(dir), Directory: dir, Position: head.String(), Bytes: size}, err
 }

@@ -50,8 +50,16 @@ func newBackups(log *embedded.Log, s *settings) *backups {
 	return &backups{log: log, dir: s.backupsDir(), minFree: s.minFree}
 }
 
-// clear removes what a process that died left half-made.
+// lastBackupFile is there once a whole backup was made; its time is that backup's.
+const lastBackupFile = "last"
+
+// clear removes what a process that died left half-made, and finds out when the last backup was.
 func (b *backups) clear() error {
+	if info, err := os.Stat(filepath.Join(b.dir, lastBackupFile)); err == nil {
+		b.counts.lastAt = info.ModTime()
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("look for the last backup: %w", err)
+	}
 	left, err := filepath.Glob(filepath.Join(b.dir, backupMaking+"*"))
 	if err != nil {
 		return err
@@ -100,6 +108,9 @@ func (b *backups) make(ctx context.Context, at time.Time) (httpd.Backup, error) 
 	if made.Bytes, err = sizeOf(unfinished); err == nil {
 		err = finishBackup(unfinished, made.Directory)
 	}
+	if err == nil {
+		err = markBackup(b.dir, at)
+	}
 	if err != nil {
 		return made, errors.Join(fmt.Errorf("back up the log: %w", err), os.RemoveAll(unfinished))
 	}
@@ -128,6 +139,15 @@ func finishBackup(unfinished, directory string) error {
 		return err
 	}
 	return syncDirectory(filepath.Dir(directory))
+}
+
+// markBackup remembers when the last backup was, for metrics and doctor.
+func markBackup(dir string, at time.Time) error {
+	path := filepath.Join(dir, lastBackupFile)
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		return err
+	}
+	return os.Chtimes(path, at, at)
 }
 
 // sizeOf adds up the files below a directory. Files that go away meanwhile do not count.
