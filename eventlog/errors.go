@@ -82,6 +82,10 @@ func CheckAppend(stream string, expected Expected, events []Event) error {
 		}
 		size += len(e.Type) + len(e.Data) + len(e.Metadata)
 	}
+	return checkSize(size)
+}
+
+func checkSize(size int) error {
 	if size > MaxAppend {
 		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, MaxAppend)
 	}

@@ -21,6 +21,8 @@ type Event struct {
 	// Data and Metadata are JSON documents. The log does not look into them.
 	Data     []byte
 	Metadata []byte
+	// Opaque says that Data is not JSON.
+	Opaque bool
 }
 
 // Recorded is an event as the log holds it. Its byte slices are shared: they may be kept but never changed.

@@ -13,6 +13,7 @@
 //	'g' group                        a group's settings and checkpoint
 //	'p' name position(8)             a parked event: its retries(8)
 //	'r' name position(8)             an event that was parked and is to be handed out again: its retries(8)
+//	'n' note                         a note: its content and the CRC-32C(4) of that
 //
 // A name is the name of the stream or group with each byte 00 written as 00 FF, ended by 00 01: so no name is the
 // beginning of another, names sort as their bytes do, and no two streams share a key. Positions are dense from 1. Other
@@ -21,7 +22,7 @@
 // An event's record:
 //
 //	version(1) = 1
-//	flags(1) = 0, others are refused: they are kept for events whose data is not JSON
+//	flags(1) = 0, or 1 if the data is not JSON; others are refused
 //	recorded at(8), nanoseconds since 1970
 //	revision(8)
 //	left(4): how many events of the same append follow; 0 in its last

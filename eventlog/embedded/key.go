@@ -16,6 +16,7 @@ const (
 	groupSpace  = 'g'
 	parkedSpace = 'p'
 	replaySpace = 'r'
+	noteSpace   = 'n'
 )
 
 const numberSize = 8

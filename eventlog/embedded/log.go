@@ -42,7 +42,7 @@ type Log struct {
 	stuck atomic.Bool
 }
 
-var _ eventlog.Log = (*Log)(nil)
+var _ eventlog.Store = (*Log)(nil)
 
 // Open opens the log in dir, and makes it if there is none. Errors are sentences for an operator; [ErrMissing],
 // [ErrLocked] and [ErrFormat] can be told apart. An error leaves what was there as it was.

@@ -12,6 +12,7 @@ import (
 
 const (
 	recordVersion = 1
+	opaqueFlag    = 1
 	headerSize    = 1 + 1 + 8 + 8 + 4
 	idSize        = 16
 	sumSize       = 4
@@ -50,7 +51,7 @@ func encodeBodies(dst []entry, stream string, events []eventlog.Event) (_ []entr
 		metadata := buf[len(buf)-len(e.Metadata) : len(buf) : len(buf)]
 		body := buf[start:len(buf):len(buf)]
 		dst = append(dst, entry{
-			event: eventlog.Event{ID: e.ID, Type: e.Type, Data: data, Metadata: metadata},
+			event: eventlog.Event{ID: e.ID, Type: e.Type, Data: data, Metadata: metadata, Opaque: e.Opaque},
 			body:  body,
 			sum:   crc32.Update(0, castagnoli, body),
 		})
@@ -70,6 +71,9 @@ func recordSize(body []byte) int { return headerSize + len(body) + sumSize }
 // putRecord fills dst, which has recordSize bytes.
 func putRecord(dst []byte, position uint64, h header, e *entry) {
 	dst[0], dst[1] = recordVersion, 0
+	if e.event.Opaque {
+		dst[1] = opaqueFlag
+	}
 	binary.BigEndian.PutUint64(dst[2:], uint64(h.recordedAt))
 	binary.BigEndian.PutUint64(dst[10:], h.revision)
 	binary.BigEndian.PutUint32(dst[18:], h.left)
@@ -97,9 +101,9 @@ func decodeRecord(value []byte, position uint64, names *interner) (eventlog.Reco
 	if len(value) < headerSize+idSize+sumSize {
 		return eventlog.Recorded{}, header{}, fmt.Errorf("position %d: %w of %d bytes", position, errRecord, len(value))
 	}
-	if value[0] != recordVersion || value[1] != 0 {
-		return eventlog.Recorded{}, header{}, fmt.Errorf("position %d: record version %d, flags %d: this release reads version %d, flags 0",
-			position, value[0], value[1], recordVersion)
+	if value[0] != recordVersion || value[1]&^opaqueFlag != 0 {
+		return eventlog.Recorded{}, header{}, fmt.Errorf("position %d: record version %d, flags %d: this release reads version %d, flags 0 and %d",
+			position, value[0], value[1], recordVersion, opaqueFlag)
 	}
 	head, body := value[:headerSize], value[headerSize:len(value)-sumSize]
 	sum := closeSum(crc32.Update(0, castagnoli, body), head, position)
@@ -116,7 +120,7 @@ func decodeRecord(value []byte, position uint64, names *interner) (eventlog.Reco
 	if r.bad || len(r.rest) != 0 {
 		return eventlog.Recorded{}, header{}, fmt.Errorf("position %d: %w", position, errRecord)
 	}
-	e := eventlog.Event{Type: names.repeated(kind), Data: data, Metadata: metadata}
+	e := eventlog.Event{Type: names.repeated(kind), Data: data, Metadata: metadata, Opaque: value[1] == opaqueFlag}
 	copy(e.ID[:], body)
 	return recorded(e, string(stream), position, h), h, nil
 }

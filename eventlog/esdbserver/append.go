@@ -1,0 +1,175 @@
+package esdbserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/hooklog/hooklog/eventlog"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// drained is how many bytes of an append that is refused are still read, so that the client, which sends before it
+// listens, hears why.
+const drained = 64 << 20
+
+// incoming is an append as it comes in.
+type incoming struct {
+	options *streams.AppendReq_Options
+	events  []eventlog.Event
+	refused error // why it will not be appended
+	bytes   int
+}
+
+// Append reads to the end before it answers, even to refuse.
+func (s *streamService) Append(stream streams.Streams_AppendServer) error {
+	ctx := stream.Context()
+	in := incoming{refused: s.door.mayWrite(ctx)}
+	for {
+		req, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		in.take(req)
+		if in.bytes > drained {
+			break
+		}
+	}
+	if in.options == nil && in.refused == nil {
+		in.refused = fmt.Errorf("%w: it has no options", eventlog.ErrInvalid)
+	}
+	if in.refused != nil {
+		return s.refusal(ctx, "append", in.refused)
+	}
+	expected, err := appendExpectation(in.options)
+	if err != nil {
+		return err
+	}
+	answer, err := s.append(ctx, named(in.options.GetStreamIdentifier()), expected, in.events)
+	if err != nil {
+		return s.refusal(ctx, "append", err)
+	}
+	return stream.SendAndClose(answer)
+}
+
+// take adds a message to the append. What is refused is not kept.
+func (in *incoming) take(req *streams.AppendReq) {
+	if options := req.GetOptions(); options != nil {
+		if in.options != nil && in.refused == nil {
+			in.refused = fmt.Errorf("%w: it has options twice", eventlog.ErrInvalid)
+		}
+		in.options = options
+		return
+	}
+	m := req.GetProposedMessage()
+	in.bytes += max(1, len(m.GetData())+len(m.GetCustomMetadata())+len(m.GetMetadata()[typeKey]))
+	if in.refused == nil && in.bytes > eventlog.MaxAppend {
+		in.refused = eventlog.ErrTooLarge
+	}
+	if in.refused != nil {
+		in.events = nil
+		return
+	}
+	e, err := proposed(m.GetId(), m.GetMetadata(), m.GetCustomMetadata(), m.GetData())
+	in.refused = err
+	in.events = append(in.events, e)
+}
+
+func appendExpectation(o *streams.AppendReq_Options) (eventlog.Expected, error) {
+	switch v := o.GetExpectedStreamRevision().(type) {
+	case *streams.AppendReq_Options_Any:
+		return eventlog.Any, nil
+	case *streams.AppendReq_Options_NoStream:
+		return eventlog.NoStream, nil
+	case *streams.AppendReq_Options_StreamExists:
+		return eventlog.StreamExists, nil
+	case *streams.AppendReq_Options_Revision:
+		if e, ok := exactly(v.Revision); ok {
+			return e, nil
+		}
+	}
+	return 0, status.Error(codes.InvalidArgument, "the expected revision is missing or no revision")
+}
+
+// append appends, and makes an answer of a conflict too.
+func (s *streamService) append(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event) (*streams.AppendResp, error) {
+	appended, err := s.put(ctx, stream, expected, events)
+	var conflict *eventlog.ConflictError
+	if errors.As(err, &conflict) {
+		return &streams.AppendResp{Result: &streams.AppendResp_WrongExpectedVersion_{
+			WrongExpectedVersion: wrongVersion(conflict),
+		}}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	success := &streams.AppendResp_Success{PositionOption: &streams.AppendResp_Success_NoPosition{NoPosition: &shared.Empty{}}}
+	if at := position(appended.Position); at != 0 {
+		success.PositionOption = &streams.AppendResp_Success_Position{Position: &streams.AppendResp_Position{CommitPosition: at, PreparePosition: at}}
+	}
+	success.CurrentRevisionOption = &streams.AppendResp_Success_CurrentRevision{CurrentRevision: uint64(appended.last)}
+	if appended.last == eventlog.NoStream {
+		success.CurrentRevisionOption = &streams.AppendResp_Success_NoStream{NoStream: &shared.Empty{}}
+	}
+	return &streams.AppendResp{Result: &streams.AppendResp_Success_{Success: success}}, nil
+}
+
+// put is where an append ended: last is NoStream if there is still no stream, the Position zero if nothing was added.
+type put struct {
+	eventlog.Appended
+	last eventlog.Expected
+}
+
+// put appends; no events are only compared with the expectation.
+func (s *Server) put(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event) (put, error) {
+	if len(events) > 0 {
+		appended, err := s.config.Log.Append(ctx, stream, expected, events...)
+		return put{appended, eventlog.Exactly(appended.Revision)}, err
+	}
+	if err := eventlog.CheckName("stream", stream); err != nil {
+		return put{}, err
+	}
+	state, err := s.config.Log.Stream(ctx, stream)
+	if err != nil {
+		return put{}, err
+	}
+	if expected != eventlog.Any && expected != state.Last && (expected != eventlog.StreamExists || state.Last == eventlog.NoStream) {
+		return put{}, &eventlog.ConflictError{Stream: stream, Expected: expected, Actual: state.Last}
+	}
+	return put{last: state.Last}, nil
+}
+
+// wrongVersion tells a conflict in today's fields and in those of version 20.6.0.
+func wrongVersion(c *eventlog.ConflictError) *streams.AppendResp_WrongExpectedVersion {
+	w := &streams.AppendResp_WrongExpectedVersion{
+		CurrentRevisionOption:        &streams.AppendResp_WrongExpectedVersion_CurrentRevision{CurrentRevision: uint64(c.Actual)},
+		CurrentRevisionOption_20_6_0: &streams.AppendResp_WrongExpectedVersion_CurrentRevision_20_6_0{CurrentRevision_20_6_0: uint64(c.Actual)},
+	}
+	if c.Actual == eventlog.NoStream {
+		w.CurrentRevisionOption = &streams.AppendResp_WrongExpectedVersion_CurrentNoStream{CurrentNoStream: &shared.Empty{}}
+		w.CurrentRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_NoStream_20_6_0{NoStream_20_6_0: &shared.Empty{}}
+	}
+	switch c.Expected {
+	case eventlog.Any:
+		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedAny{ExpectedAny: &shared.Empty{}}
+		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_Any_20_6_0{Any_20_6_0: &shared.Empty{}}
+	case eventlog.StreamExists:
+		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: &shared.Empty{}}
+		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_StreamExists_20_6_0{StreamExists_20_6_0: &shared.Empty{}}
+	case eventlog.NoStream:
+		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: &shared.Empty{}}
+		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: math.MaxUint64}
+	default:
+		w.ExpectedRevisionOption = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision{ExpectedRevision: uint64(c.Expected)}
+		w.ExpectedRevisionOption_20_6_0 = &streams.AppendResp_WrongExpectedVersion_ExpectedRevision_20_6_0{ExpectedRevision_20_6_0: uint64(c.Expected)}
+	}
+	return w
+}

@@ -1,0 +1,22 @@
+package esdbserver
+
+import (
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/hooklog/hooklog/eventlog"
+)
+
+// streamService is the service Streams.
+type streamService struct {
+	streams.UnimplementedStreamsServer
+	*Server
+}
+
+// named is a request's stream.
+func named(s *shared.StreamIdentifier) string { return string(s.GetStreamName()) }
+
+// exactly reads a revision that is expected; false if no stream can have it.
+func exactly(revision uint64) (eventlog.Expected, bool) {
+	e := eventlog.Expected(revision)
+	return e, e >= 0
+}
