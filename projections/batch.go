@@ -155,6 +155,7 @@ func (x *projector) commit(at eventlog.Position, facts int) error {
 	if b.limited {
 		x.limit.send()
 	}
+	x.audit.publish()
 	x.progress.facts.Store(b.checkpoint.facts)
 	x.progress.pass(at)
 	b.reset()
@@ -174,6 +175,9 @@ func (x *projector) complete() error {
 		if err := b.set(subscriptionKey(x.in(healthSpace), id), b.text); err != nil {
 			return err
 		}
+	}
+	if err := x.completeAudit(); err != nil {
+		return err
 	}
 	b.text = b.checkpoint.append(b.text[:0])
 	return b.set(b.place, b.text)

@@ -23,6 +23,7 @@ const (
 	failureSpace           // subscription, position downwards → a failed attempt
 	dueSpace               // subscription, eligible time, delivery → where the delivery's row is
 	correctionSpace        // message → the right targets
+	auditSpace             // see audit.go
 )
 
 // maxSpaces is more than the number of keyspaces.

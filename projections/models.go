@@ -12,6 +12,7 @@ type models struct {
 	types     *catalogue
 	recent    *recentRows
 	due       *dueIndex
+	audit     *auditIndex
 	// readers counts who reads from the rows of this very set.
 	readers *atomic.Int64
 }
@@ -19,7 +20,7 @@ type models struct {
 // newModels returns models that hold nothing yet.
 func newModels(s *store, c colours) *models {
 	return &models{store: s, colours: c, directory: newDirectory(), keys: newKeyring(), types: newCatalogue(),
-		recent: &recentRows{}, due: newDueIndex(), readers: new(atomic.Int64)}
+		recent: &recentRows{}, due: newDueIndex(), audit: newAuditIndex(), readers: new(atomic.Int64)}
 }
 
 // with returns models in which some parts are another set's and the others are the same.

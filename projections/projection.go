@@ -13,6 +13,7 @@ const (
 	keysPart
 	cataloguePart
 	failuresPart
+	auditPart
 	partCount
 )
 
@@ -38,6 +39,7 @@ var table = []projection{
 	{"failures", 1, failuresPart, []byte{failureSpace}},
 	{"due", 1, corePart, []byte{dueSpace}},
 	{"corrections", 1, corePart, []byte{correctionSpace}},
+	{"audit", 1, auditPart, []byte{auditSpace}},
 }
 
 // partInfo says what a part is folded from, and what it holds in memory.
@@ -58,6 +60,7 @@ var partInfos = [partCount]partInfo{
 	keysPart:      {take: func(into, from *models) { into.keys = from.keys }, load: (*models).loadKeys},
 	cataloguePart: {needs: []part{corePart}, take: func(into, from *models) { into.types = from.types }, load: (*models).loadEventTypes},
 	failuresPart:  {needs: []part{corePart}},
+	auditPart:     {take: func(into, from *models) { into.audit = from.audit }, load: (*models).loadAudit},
 }
 
 // projectionNamed finds a projection.

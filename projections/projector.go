@@ -101,6 +101,11 @@ type placed struct {
 
 // fold lets every projector that the fact concerns apply it. It fails with errMisplaced if the fact makes no sense.
 func (x *projector) fold(p placed) error {
+	if x.folds[auditPart] {
+		if err := x.listFact(p); err != nil {
+			return err
+		}
+	}
 	switch f := p.fact.(type) {
 	case *domain.KeyIssued, *domain.KeyRotated, *domain.KeyRevoked:
 		if x.folds[keysPart] {
