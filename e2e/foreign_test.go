@@ -73,7 +73,7 @@ func (s *screen) pass(r *http.Request) (seen screened) {
 		seen.err = err
 		return seen
 	}
-	request.Header = r.Header.Clone()
+	request.Header, request.Close = r.Header.Clone(), true
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
 		seen.err = err

@@ -195,6 +195,7 @@ func send(ctx context.Context, url string, r request) (status int, text string, 
 		return 0, "", err
 	}
 	req.Header = r.header
+	req.Close = true // A receiver may have closed the connection of the request before.
 	answer, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return 0, "", err

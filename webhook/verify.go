@@ -136,7 +136,7 @@ func (v Verification) now() time.Time {
 	return v.Now()
 }
 
-// Verify is the function Verify for this profile at the time now.
+// Verify is the package's Verify in this profile at the time now; a tolerance of 0 or less is DefaultTolerance.
 func (p *Profile) Verify(secrets []string, h http.Header, body []byte, now time.Time, tolerance time.Duration) error {
 	claim, err := p.claimed(h, now, tolerance)
 	if err != nil {

@@ -9,7 +9,7 @@ const verify = profiles[process.env.WEBHOOK_PROFILE];
 async function read(request) {
   const chunks = [];
   let length = 0;
-  for await (const chunk of request) {
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     length += chunk.length;
     if (length > MAX_BODY) return undefined;
     chunks.push(chunk);
@@ -18,10 +18,12 @@ async function read(request) {
 }
 
 async function receive(request, response) {
-  const answer = (status, text) => response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8" }).end(text);
+  const answer = (status, text, headers) => {
+    response.writeHead(status, { "Content-Type": "text/plain; charset=utf-8", ...headers }).end(text);
+  };
   if (request.method !== "POST") return answer(405, "only POST");
   const body = await read(request);
-  if (!body) return response.setHeader("Connection", "close") && answer(413, `the body has over ${MAX_BODY} bytes`);
+  if (!body) return answer(413, `the body has over ${MAX_BODY} bytes`, { Connection: "close" });
   const secrets = readFileSync(process.env.WEBHOOK_SECRETS_FILE, "utf8").split("\n").filter(Boolean);
   let id;
   try {
