@@ -34,6 +34,8 @@ func (m *models) holds(name string) (all []held) {
 		return []held{m.holdsRecent()}
 	case "corrections":
 		return []held{m.holdsCorrections()}
+	case "audit":
+		return []held{m.holdsAudit()}
 	}
 	return nil
 }
