@@ -30,6 +30,9 @@ import (
 // rows are the same however facts were gathered into batches.
 const auditBlock = 1024
 
+// auditVersion is the version of the audit projection. Cursors name blocks, so those of another version are refused.
+const auditVersion = 1
+
 // What lies in the audit keyspace, by the byte after the space.
 const (
 	auditJournal       = 'j' // → the facts of the open block
