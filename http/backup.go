@@ -37,11 +37,8 @@ type backupBody struct {
 	TookMS    int64     `json:"took_ms"`
 }
 
-// How long an answer may take that is more than a look into the read models.
-const (
-	maxBackup      = time.Hour
-	maxExamination = time.Hour
-)
+// maxBackup is how long a backup may take.
+const maxBackup = time.Hour
 
 func (x *exchange) makeBackup() error {
 	if err := x.decodeOptional(); err != nil {

@@ -82,7 +82,6 @@ func table() []*route {
 		{method: "GET", path: "/api/v1/groups", scopes: operators, handle: (*exchange).listGroups},
 		{method: "POST", path: "/api/v1/groups/{group}/replay-parked", scopes: operators, handle: (*exchange).replayParked},
 		{method: "POST", path: "/api/v1/backups", scopes: operators, handle: (*exchange).makeBackup},
-		{method: "GET", path: "/api/v1/doctor", scopes: operators, handle: (*exchange).diagnose},
 	}
 }
 

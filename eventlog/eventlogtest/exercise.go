@@ -27,6 +27,10 @@ type Features struct {
 	NoRestart string
 	// ReservedDollar says that names beginning with "$" belong to the log itself.
 	ReservedDollar bool
+	// TypesCountTwice says that a type counts two bytes for each of its UTF-16 units towards MaxAppend.
+	TypesCountTwice bool
+	// ReplayForgotten says that a restart ends a replay: what was not finished by then is parked again.
+	ReplayForgotten bool
 	// SharedFeed says that the log may hold events of others: it is not empty at first, and the feed shows more than
 	// what a rule appended.
 	SharedFeed bool
