@@ -59,7 +59,7 @@ func (h Health) Failed(f *AttemptFailed, p Policy, fact string, at time.Time) He
 	if !h.counts(f.Revision) {
 		return h
 	}
-	disable := p.Profile.DisableRule()
+	disable := p.disableRule()
 	if disable.ConsecutiveFailures == 0 || h.Consecutive < disable.ConsecutiveFailures {
 		h.Consecutive++
 	}
@@ -74,7 +74,7 @@ func (h Health) Failed(f *AttemptFailed, p Policy, fact string, at time.Time) He
 
 // reached says why a failed attempt disables its subscription; empty if it does not.
 func reached(h Health, f *AttemptFailed, p Policy, at time.Time) string {
-	disable := p.Profile.DisableRule()
+	disable := p.disableRule()
 	switch {
 	case f.Status != 0 && p.Profile.Disables(f.Status):
 		return "the receiver answered " + StatusReason(f.Status)[len("http_"):]

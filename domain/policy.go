@@ -13,6 +13,16 @@ type Policy struct {
 	Profile  *webhook.Profile
 	Schedule []time.Duration
 	Timeout  time.Duration
+	// disable takes the place of the profile's rule where another one is only tried.
+	disable *webhook.DisableRule
+}
+
+// disableRule says which run of failures disables.
+func (p Policy) disableRule() webhook.DisableRule {
+	if p.disable != nil {
+		return *p.disable
+	}
+	return p.Profile.DisableRule()
 }
 
 // PolicyOf joins a profile with the overrides; the subscription's win.

@@ -78,6 +78,8 @@ type API struct {
 	windows  *windows
 	throttle *throttle
 	metrics  *metrics
+	// simulating holds a token for each simulation under way.
+	simulating chan struct{}
 }
 
 // New joins the handlers. It fails if something they need is missing or the registry holds their counters already.
@@ -85,7 +87,7 @@ func New(c Config) (*API, error) {
 	if c.Commands == nil || c.Fold == nil || c.Positions == nil || c.Readiness == nil || c.Groups == nil || c.Backups == nil {
 		return nil, errors.New("http: Commands, Fold, Positions, Readiness, Groups and Backups are needed")
 	}
-	a := &API{Config: c.withDefaults()}
+	a := &API{Config: c.withDefaults(), simulating: make(chan struct{}, maxSimulations)}
 	var err error
 	if a.metrics, err = newMetrics(a.Registry); err != nil {
 		return nil, err

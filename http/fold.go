@@ -9,4 +9,5 @@ type Fold interface {
 	Failures
 	Messages
 	Deliveries
+	Simulations
 }

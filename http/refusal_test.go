@@ -351,6 +351,18 @@ func (s *scene) refusals() []refusal {
 		{"auth.scope", "POST", "/api/v1/groups/work-v1/replay-parked", s.platform, "", nil, 403, "operator", ""},
 		{"auth.scope", "POST", "/api/v1/backups", s.auditor, "", nil, 403, "operator", ""},
 		{"group.name", "POST", "/api/v1/groups/nobody/replay-parked", s.operator, "", nil, 404, "no such group", ""},
+		{"auth.scope", "POST", simulations, s.auditor, simulationOf(""), nil, 403, "operator", ""},
+		{"simulation.window", "POST", simulations, s.operator, `{"to":"2026-01-01T00:00:00Z"}`, nil, 422, "", "from"},
+		{"simulation.window", "POST", simulations, s.operator, `{"from":"2026-01-01T00:00:00Z","to":"tomorrow"}`, nil, 422, "", "to"},
+		{"simulation.window", "POST", simulations, s.operator, `{"from":"2026-01-01T00:00:00Z","to":"2026-01-01T00:00:00Z"}`, nil, 422, "", "to"},
+		{"simulation.policy", "POST", simulations, s.operator, simulationOf(`,"retry_schedule":` + schedule(21)), nil, 422, "", "retry_schedule"},
+		{"simulation.policy", "POST", simulations, s.operator, simulationOf(`,"retry_schedule":[]`), nil, 422, "", "retry_schedule"},
+		{"simulation.policy", "POST", simulations, s.operator, simulationOf(`,"retry_schedule":["1m","500ms"]`), nil, 422, "", "retry_schedule[1]"},
+		{"simulation.policy", "POST", simulations, s.operator, simulationOf(`,"retry_schedule":"1m"`), nil, 422, "", "retry_schedule"},
+		{"simulation.policy", "POST", simulations, s.operator, simulationOf(`,"disable_after":-1`), nil, 422, "", "disable_after"},
+		{"simulation.policy", "POST", simulations, s.operator, simulationOf(`,"disable_after":1000001`), nil, 422, "", "disable_after"},
+		{"simulation.of", "POST", simulations, s.operator, simulationOf(`,"organization":"nobody"`), nil, 404, "no such organization", ""},
+		{"simulation.of", "POST", simulations, s.operator, simulationOf(`,"subscription":"` + s.foreign + `","organization":"acme"`), nil, 404, "no such webhook", ""},
 		{"body.members", "POST", "/api/v1/backups", s.operator, `{"directory":"/etc"}`, nil, 422, "", "directory"},
 	}
 }
@@ -450,4 +462,4 @@ func TestEveryRowIsTried(t *testing.T) {
 }
 
 // rowsOfOwnTests are those that need more than one request.
-var rowsOfOwnTests = []string{"request.behind", "request.late", "auth.slowed", "limit.exceeded", "publish.backlog", "publish.disk", "backup.running", "backup.disk"}
+var rowsOfOwnTests = []string{"request.behind", "request.late", "auth.slowed", "limit.exceeded", "publish.backlog", "publish.disk", "backup.running", "backup.disk", "simulation.busy"}

@@ -82,6 +82,7 @@ func table() []*route {
 		{method: "GET", path: "/api/v1/groups", scopes: operators, handle: (*exchange).listGroups},
 		{method: "POST", path: "/api/v1/groups/{group}/replay-parked", scopes: operators, handle: (*exchange).replayParked},
 		{method: "POST", path: "/api/v1/backups", scopes: operators, handle: (*exchange).makeBackup},
+		{method: "POST", path: "/api/v1/simulations", scopes: operators, handle: (*exchange).simulate},
 	}
 }
 

@@ -61,7 +61,7 @@ func (p *program) rootCommand() *cobra.Command {
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.quickstartCommand(),
 		p.organizationsCommand(), p.keysCommand(), p.eventTypesCommand(), p.eventsCommand(),
-		p.subscriptionsCommand(), p.deliveriesCommand(),
+		p.subscriptionsCommand(), p.deliveriesCommand(), p.simulateCommand(),
 		p.groupsCommand(), p.logCommand(), p.keysetCommand(), p.configCommand(), p.versionCommand(),
 	)
 	return root

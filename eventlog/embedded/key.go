@@ -17,7 +17,6 @@ const (
 	parkedSpace = 'p'
 	replaySpace = 'r'
 	noteSpace   = 'n'
-	stateSpace  = 's'
 )
 
 const numberSize = 8

@@ -49,7 +49,6 @@ type group struct {
 	replaying  bool
 	replayed   progress // numbers of parked messages that were replayed
 	replayedTo int64    // the last of them
-	truncated  int64    // the last that is gone from their stream
 }
 
 // groupKey names a group. Stream is "$all" for those on $all.
@@ -60,8 +59,7 @@ const allStreams = "$all"
 func (k groupKey) String() string { return k.stream + "::" + k.name }
 func (k groupKey) all() bool      { return k.stream == allStreams }
 
-// newGroup sets a group going. Gone is the last number of its parked messages that needs no replay any more.
-func newGroup(s *Server, key groupKey, with settings, stored kept, gone int64) (*group, error) {
+func newGroup(s *Server, key groupKey, with settings, stored kept) (*group, error) {
 	f, err := newFilter(with.Filter)
 	if err != nil {
 		return nil, err
@@ -76,7 +74,7 @@ func newGroup(s *Server, key groupKey, with settings, stored kept, gone int64) (
 		from = *stored.Checkpoint
 	}
 	g.progress.done, g.known = from, from
-	g.replayed.done, g.replayedTo, g.truncated = gone, gone, gone
+	g.replayed.done, g.replayedTo = stored.ParkedFrom-1, stored.ParkedFrom-1
 	g.life, g.end = context.WithCancel(s.life)
 	g.running.Go(g.clock)
 	g.running.Go(g.parkAll)
@@ -284,7 +282,7 @@ func (g *group) checkpointDue() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	after := g.settings.checkpointAfter()
-	if g.replayed.done > g.truncated {
+	if g.replayed.done+1 != g.stored.ParkedFrom {
 		return true
 	}
 	return after > 0 && time.Since(g.storedAt) >= after && g.progress.count >= max(1, int(g.settings.MinCheckpoint))
