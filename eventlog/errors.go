@@ -26,6 +26,8 @@ var (
 	ErrNoSpace = errors.New("the disk of the log is nearly full")
 	// ErrNoEvent is what a [*NoEventError] is: nothing stands at a position that was asked for.
 	ErrNoEvent = errors.New("no event at this position")
+	// ErrStreamDeleted means that a stream was deleted: for ever if it was tombstoned.
+	ErrStreamDeleted = errors.New("the stream was deleted")
 	// ErrClosed means that the log was closed.
 	ErrClosed = errors.New("the log is closed")
 )

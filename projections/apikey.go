@@ -43,23 +43,15 @@ func (x *projector) foldKey(p placed) error {
 	}
 	r := x.keys
 	k, known := r.keys[id]
-	k.ID = id
-	k, err := nextKey(k, known, p)
-	if err != nil {
-		return err
+	if _, begins := p.fact.(*domain.KeyIssued); begins == known {
+		return fmt.Errorf("%w: the key exists already, or not yet", errMisplaced)
 	}
+	k.ID = id
+	k = k.Apply(p.fact, p.meta)
 	r.mu.Lock()
 	r.put(k)
 	r.mu.Unlock()
-	return x.writeJSON(apiKeyKey(x.in(keySpace), id), k)
-}
-
-// nextKey applies a fact to a key that is known or not.
-func nextKey(k domain.Key, known bool, p placed) (domain.Key, error) {
-	if _, begins := p.fact.(*domain.KeyIssued); begins == known {
-		return k, fmt.Errorf("%w: the key exists already, or not yet", errMisplaced)
-	}
-	return k.Apply(p.fact, p.meta), nil
+	return x.writeJSON(apiKeyKey(x.in(keySpace), id), nil, k)
 }
 
 // compareKeys is the order in which keys are listed, backwards.

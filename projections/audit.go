@@ -30,6 +30,9 @@ import (
 // rows are the same however facts were gathered into batches.
 const auditBlock = 1024
 
+// auditVersion is the version of the audit projection. Cursors name blocks, so those of another version are refused.
+const auditVersion = 1
+
 // What lies in the audit keyspace, by the byte after the space.
 const (
 	auditJournal       = 'j' // → the facts of the open block
@@ -202,7 +205,6 @@ func (o *auditOpen) readJournal(value []byte) error {
 		at, micros = in.step(at), micros+in.signed()
 		f := auditFact{at: at, micros: micros}
 		f.typ = readName(&in, &o.types, in.string)
-		in.bad = in.bad || f.typ == 0
 		f.organization = readName(&in, &o.organizations, func() domain.OrganizationID { return in.id() })
 		f.subscription = readName(&in, &o.subscriptions, func() domain.SubscriptionID { return in.id() })
 		o.facts = append(o.facts, f)

@@ -21,6 +21,7 @@ const (
 	organizationList
 	keyList
 	eventTypeList
+	factList
 )
 
 // checkSize is the length of a cursor's check. It tells a mistake from a cursor; it keeps nothing secret.

@@ -20,10 +20,13 @@ type RecordedFact struct {
 	domain.Fact
 	Meta     domain.Meta
 	ID       eventlog.ID
+	Stream   string
 	Revision uint64
 	Position eventlog.Position
 	// RecordedAt is the log's own time.
 	RecordedAt time.Time
+	// Of is what the fact is about; nothing, if it stands where it makes no sense.
+	Of domain.Subject
 }
 
 var errNoDelivery = domain.Refuse(domain.NotFound, "no such delivery")
@@ -40,7 +43,7 @@ func (x *Fold) DeliveryByID(ctx context.Context, id domain.DeliveryID) (History,
 	err := x.readFacts(ctx, domain.DeliveryStream(id), func(p placed) bool {
 		if named, ok := deliveryOf(p.fact); ok && named.ID() == id {
 			of = named
-			h.Facts = append(h.Facts, RecordedFact{p.fact, p.meta, p.ID, uint64(p.Revision), p.Position, p.RecordedAt})
+			h.Facts = append(h.Facts, x.recordedFact(p))
 		}
 		return true
 	})

@@ -39,7 +39,7 @@ var table = []projection{
 	{"failures", 1, failuresPart, []byte{failureSpace}},
 	{"due", 1, corePart, []byte{dueSpace}},
 	{"corrections", 1, corePart, []byte{correctionSpace}},
-	{"audit", 1, auditPart, []byte{auditSpace}},
+	{"audit", auditVersion, auditPart, []byte{auditSpace}},
 }
 
 // partInfo says what a part is folded from, and what it holds in memory.

@@ -13,6 +13,7 @@
 //	'g' group                        a group's settings and checkpoint
 //	'p' name position(8)             a parked event: its retries(8)
 //	'r' name position(8)             an event that was parked and is to be handed out again: its retries(8)
+//	's' stream                       how a stream stands that has metadata or was tombstoned
 //	'n' note                         a note: its content and the CRC-32C(4) of that
 //
 // A name is the name of the stream or group with each byte 00 written as 00 FF, ended by 00 01: so no name is the
@@ -34,6 +35,15 @@
 //
 //	version(1) = 1, checkpoint(8), message timeout(8) in nanoseconds, maximum of retries(8),
 //	uvarint number of type prefixes, each a uvarint length and that many bytes, CRC-32C(4) of all before
+//
+// How a stream stands follows from the last event of its metadata stream and from an event that tombstones it; it is
+// written with them:
+//
+//	version(1) = 1
+//	flags(1): 1 if there is metadata, 2 if the stream was tombstoned
+//	truncate before(8), maximum count(8), maximum age(8) in nanoseconds
+//	position(8) of the event that it follows from
+//	CRC-32C(4) of all before
 //
 // # Durability
 //

@@ -32,7 +32,7 @@ func openAt(t testing.TB, dir string, opts embedded.Options) *embedded.Log {
 
 // places remembers where the logs of a backend lie, so that they can be opened again.
 type place struct {
-	eventlog.Log
+	*embedded.Log
 	dir  string
 	opts embedded.Options
 }
@@ -51,6 +51,7 @@ func backend(newPlace func(testing.TB) (string, embedded.Options)) eventlogtest.
 			}
 			return &place{openAt(t, p.dir, p.opts), p.dir, p.opts}
 		},
+		Features: eventlogtest.Features{Store: true},
 	}
 }
 

@@ -17,6 +17,7 @@ const (
 	parkedSpace = 'p'
 	replaySpace = 'r'
 	noteSpace   = 'n'
+	stateSpace  = 's'
 )
 
 const numberSize = 8

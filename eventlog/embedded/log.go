@@ -27,6 +27,8 @@ type Log struct {
 	tail    *tail
 	writer  *writer
 	groups  *groups
+	// stated says that there is a stream with metadata, or one that was tombstoned. Until then nobody looks for them.
+	stated atomic.Bool
 
 	// life ends when Close begins.
 	life   context.Context
@@ -112,7 +114,10 @@ func open(dir string, opts Options, lock *pebble.Lock) (*Log, error) {
 	}
 	l.opening.Store(false)
 	l.db = db
-	if l.tail.head, err = l.lastPosition(); err != nil {
+	if l.tail.head, err = l.lastPosition(); err == nil {
+		err = l.findStates()
+	}
+	if err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	l.life, l.end = context.WithCancel(context.Background())

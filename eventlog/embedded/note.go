@@ -3,6 +3,7 @@ package embedded
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -88,6 +89,11 @@ func (l *Log) notes(ctx context.Context, prefix string) (notes []eventlog.Noted,
 		notes = append(notes, eventlog.Noted{Name: string(it.Key()[1:]), Content: content})
 	}
 	return notes, it.Error()
+}
+
+func randomID() (id eventlog.ID) {
+	rand.Read(id[:]) // It never fails.
+	return id
 }
 
 // decodeNote copies the content out of what is stored.

@@ -23,7 +23,12 @@ const (
 // Read implements [eventlog.Streams].
 func (l *Log) Read(ctx context.Context, stream string, from eventlog.Revision) iter.Seq2[eventlog.Recorded, error] {
 	return func(yield func(eventlog.Recorded, error) bool) {
-		next, more := uint64(from), true
+		show, err := l.shows(ctx, stream)
+		if err != nil {
+			yield(eventlog.Recorded{}, fmt.Errorf("read: %w", err))
+			return
+		}
+		next, more := max(uint64(from), show.from), true
 		for more {
 			var events []eventlog.Recorded
 			err := ctx.Err()
@@ -34,8 +39,8 @@ func (l *Log) Read(ctx context.Context, stream string, from eventlog.Revision) i
 				yield(eventlog.Recorded{}, fmt.Errorf("read %s: %w", stream, err))
 				return
 			}
-			for _, e := range events {
-				if !yield(e, nil) {
+			for i := range events {
+				if show.admits(&events[i]) && !yield(events[i], nil) {
 					return
 				}
 			}

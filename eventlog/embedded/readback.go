@@ -18,9 +18,24 @@ func (l *Log) ReadBack(ctx context.Context, stream string, from eventlog.Revisio
 	if past < math.MaxUint64 {
 		past++
 	}
-	return backwards(ctx, "read "+stream+" backwards", past, func(past uint64) ([]eventlog.Recorded, uint64, error) {
+	all := backwards(ctx, "read "+stream+" backwards", past, func(past uint64) ([]eventlog.Recorded, uint64, error) {
 		return l.readStreamBack(stream, past)
 	})
+	return func(yield func(eventlog.Recorded, error) bool) {
+		show, err := l.shows(ctx, stream)
+		if err != nil {
+			yield(eventlog.Recorded{}, fmt.Errorf("read backwards: %w", err))
+			return
+		}
+		for e, err := range all {
+			if err == nil && (uint64(e.Revision) < show.from || !show.admits(&e)) {
+				return
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
 }
 
 // ReadAllBack implements [eventlog.Store].
@@ -149,25 +164,4 @@ func (l *Log) readAllBack(past uint64) (_ []eventlog.Recorded, _ uint64, err err
 		events, past = append(events, e), at
 	}
 	return events, past, records.Error()
-}
-
-// Stream implements [eventlog.Store].
-func (l *Log) Stream(ctx context.Context, stream string) (eventlog.StreamState, error) {
-	err := ctx.Err()
-	var last []uint64
-	var revision uint64
-	if err == nil {
-		err = l.enter()
-	}
-	if err == nil {
-		last, revision, err = l.streamPositionsBack(stream, math.MaxUint64, 1)
-		l.leave()
-	}
-	if err != nil {
-		return eventlog.StreamState{}, fmt.Errorf("look %s up: %w", stream, err)
-	}
-	if len(last) == 0 {
-		return eventlog.StreamState{Last: eventlog.NoStream}, nil
-	}
-	return eventlog.StreamState{Last: eventlog.Exactly(eventlog.Revision(revision))}, nil
 }

@@ -23,7 +23,7 @@ type Report struct {
 }
 
 // Verify walks the whole log as it is when it begins: positions dense, every checksum good, no append torn, the
-// revisions of every stream dense, index and records agreeing in both directions, groups readable. The error names the
+// revisions of every stream dense, index and records agreeing in both directions, groups, notes and states readable. The error names the
 // first thing that is wrong. Appends may go on meanwhile.
 func (l *Log) Verify(ctx context.Context) (Report, error) {
 	if err := l.enter(); err != nil {
@@ -50,7 +50,7 @@ type verification struct {
 }
 
 func (v *verification) run() error {
-	for _, part := range []func() error{v.records, v.index, v.groups, v.parked, v.replaying} {
+	for _, part := range []func() error{v.records, v.index, v.groups, v.parked, v.replaying, v.states, v.notes} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -189,6 +189,24 @@ func (v *verification) parked() error {
 
 func (v *verification) replaying() error {
 	return v.walk(replaySpace, v.countInto(&v.report.Replaying))
+}
+
+func (v *verification) states() error {
+	return v.walk(stateSpace, func(key, value []byte) error {
+		if _, err := decodeState(value); err != nil {
+			return fmt.Errorf("how stream %q stands: %w", key[1:], err)
+		}
+		return nil
+	})
+}
+
+func (v *verification) notes() error {
+	return v.walk(noteSpace, func(key, value []byte) error {
+		if _, err := decodeNote(value); err != nil {
+			return fmt.Errorf("note %q: %w", key[1:], err)
+		}
+		return nil
+	})
 }
 
 func (v *verification) countInto(n *uint64) func(key, value []byte) error {

@@ -27,6 +27,7 @@ type request struct {
 	entries  []entry
 	one      [1]entry // where entries lie if there is one
 	size     int
+	special  *special // nil for an append without further consequences
 
 	// What the writer decided. It is sent to done once the group is durable.
 	outcome outcome
@@ -51,12 +52,22 @@ func (l *Log) Append(ctx context.Context, stream string, expected eventlog.Expec
 	if err := ctx.Err(); err != nil {
 		return eventlog.Appended{}, err
 	}
+	return l.request(newRequest(ctx, stream, expected, events))
+}
+
+func newRequest(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event) *request {
 	r := &request{ctx: ctx, stream: stream, expected: expected, done: make(chan outcome, 1)}
 	r.entries, r.size = encodeBodies(r.one[:0], stream, events)
+	r.special = specialOf(stream, &events[len(events)-1])
+	return r
+}
+
+// request hands a request over to the writer and waits for its outcome.
+func (l *Log) request(r *request) (eventlog.Appended, error) {
 	select {
 	case l.writer.requests <- r:
-	case <-ctx.Done():
-		return eventlog.Appended{}, ctx.Err()
+	case <-r.ctx.Done():
+		return eventlog.Appended{}, r.ctx.Err()
 	case <-l.life.Done():
 		return eventlog.Appended{}, eventlog.ErrClosed
 	}
@@ -89,10 +100,12 @@ type writer struct {
 
 	head  uint64
 	heads *heads
-	space space
-	group []*request
-	key   []byte
-	index *pebble.Iterator // of the store before this group; nil until a group needs it
+	// states are those that the group which is being decided has changed.
+	states map[string]state
+	space  space
+	group  []*request
+	key    []byte
+	index  *pebble.Iterator // of the store before this group; nil until a group needs it
 }
 
 func newWriter(l *Log) *writer {
@@ -102,6 +115,7 @@ func newWriter(l *Log) *writer {
 		done:     make(chan struct{}),
 		head:     l.tail.position(),
 		heads:    newHeads(),
+		states:   make(map[string]state),
 		space:    space{fs: l.opts.FS, dir: l.dir, least: l.opts.MinFree},
 	}
 }
@@ -166,14 +180,17 @@ func (w *writer) write() {
 	head := w.head
 	batch := w.log.db.NewBatch()
 	events, size := 0, 0
-	for _, r := range w.group {
+	for i := 0; i < len(w.group); i++ { // The group may grow.
+		r := w.group[i]
 		w.decide(r)
 		if r.place != 0 {
 			w.put(batch, r, now)
 			events += len(r.entries)
 			size += r.size
+			w.follow(i)
 		}
 	}
+	w.putStates(batch)
 	if err := w.closeIndex(); err != nil {
 		w.log.failure.report(fmt.Errorf("look streams up: %w", err)) // What was decided may be wrong.
 	}
@@ -201,7 +218,14 @@ func (w *writer) decide(r *request) {
 		r.outcome.err = fmt.Errorf("append to %s: %w", r.stream, err)
 		return
 	}
-	if !met(r.expected, actual) {
+	expected := r.expected
+	if r.special != nil || w.stated() {
+		if expected, err = w.expectation(r, actual); err != nil {
+			r.outcome.err = err
+			return
+		}
+	}
+	if !met(expected, actual) {
 		r.outcome = w.repetition(r, actual)
 		return
 	}

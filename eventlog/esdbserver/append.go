@@ -20,18 +20,38 @@ const drained = 64 << 20
 
 // incoming is an append as it comes in.
 type incoming struct {
-	options *streams.AppendReq_Options
 	events  []eventlog.Event
 	refused error // why it will not be appended
 	bytes   int
 }
 
+// add adds an event to the append. What is refused is not kept.
+func (in *incoming) add(id *shared.UUID, system map[string]string, custom, data []byte) {
+	in.bytes += max(1, len(data)+len(custom)+len(system[typeKey]))
+	if in.refused == nil && in.bytes > eventlog.MaxAppend {
+		in.refused = eventlog.ErrTooLarge
+	}
+	if in.refused != nil {
+		in.events = nil
+		return
+	}
+	e, err := proposed(id, system, custom, data)
+	in.refused = err
+	in.events = append(in.events, e)
+}
+
+// appending is one call of Append.
+type appending struct {
+	incoming
+	options *streams.AppendReq_Options
+}
+
 // Append reads to the end before it answers, even to refuse.
-func (s *streamService) Append(stream streams.Streams_AppendServer) error {
-	ctx := stream.Context()
-	in := incoming{refused: s.door.mayWrite(ctx)}
+func (s *streamService) Append(call streams.Streams_AppendServer) error {
+	ctx := call.Context()
+	in := appending{incoming: incoming{refused: s.door.mayWrite(ctx)}}
 	for {
-		req, err := stream.Recv()
+		req, err := call.Recv()
 		if errors.Is(err, io.EOF) {
 			break
 		}
@@ -46,22 +66,26 @@ func (s *streamService) Append(stream streams.Streams_AppendServer) error {
 	if in.options == nil && in.refused == nil {
 		in.refused = fmt.Errorf("%w: it has no options", eventlog.ErrInvalid)
 	}
+	stream := named(in.options.GetStreamIdentifier())
+	if in.refused == nil {
+		in.refused = checkStream(stream)
+	}
 	if in.refused != nil {
-		return s.refusal(ctx, "append", in.refused)
+		return s.refusal(ctx, "append", stream, in.refused)
 	}
 	expected, err := appendExpectation(in.options)
 	if err != nil {
 		return err
 	}
-	answer, err := s.append(ctx, named(in.options.GetStreamIdentifier()), expected, in.events)
+	answer, err := s.append(ctx, stream, expected, in.events)
 	if err != nil {
-		return s.refusal(ctx, "append", err)
+		return s.refusal(ctx, "append", stream, err)
 	}
-	return stream.SendAndClose(answer)
+	return call.SendAndClose(answer)
 }
 
-// take adds a message to the append. What is refused is not kept.
-func (in *incoming) take(req *streams.AppendReq) {
+// take adds a message to the append.
+func (in *appending) take(req *streams.AppendReq) {
 	if options := req.GetOptions(); options != nil {
 		if in.options != nil && in.refused == nil {
 			in.refused = fmt.Errorf("%w: it has options twice", eventlog.ErrInvalid)
@@ -70,17 +94,7 @@ func (in *incoming) take(req *streams.AppendReq) {
 		return
 	}
 	m := req.GetProposedMessage()
-	in.bytes += max(1, len(m.GetData())+len(m.GetCustomMetadata())+len(m.GetMetadata()[typeKey]))
-	if in.refused == nil && in.bytes > eventlog.MaxAppend {
-		in.refused = eventlog.ErrTooLarge
-	}
-	if in.refused != nil {
-		in.events = nil
-		return
-	}
-	e, err := proposed(m.GetId(), m.GetMetadata(), m.GetCustomMetadata(), m.GetData())
-	in.refused = err
-	in.events = append(in.events, e)
+	in.add(m.GetId(), m.GetMetadata(), m.GetCustomMetadata(), m.GetData())
 }
 
 func appendExpectation(o *streams.AppendReq_Options) (eventlog.Expected, error) {
@@ -134,14 +148,20 @@ func (s *Server) put(ctx context.Context, stream string, expected eventlog.Expec
 		appended, err := s.config.Log.Append(ctx, stream, expected, events...)
 		return put{appended, eventlog.Exactly(appended.Revision)}, err
 	}
-	if err := eventlog.CheckName("stream", stream); err != nil {
-		return put{}, err
-	}
 	state, err := s.config.Log.Stream(ctx, stream)
 	if err != nil {
 		return put{}, err
 	}
-	if expected != eventlog.Any && expected != state.Last && (expected != eventlog.StreamExists || state.Last == eventlog.NoStream) {
+	met := expected == eventlog.Any || expected == state.Last
+	switch {
+	case state.Tombstoned, expected == eventlog.StreamExists && state.Deleted():
+		return put{}, eventlog.ErrStreamDeleted
+	case expected == eventlog.StreamExists:
+		met = state.Last != eventlog.NoStream || state.HasMetadata
+	case expected == eventlog.NoStream && state.Deleted():
+		met = true
+	}
+	if !met {
 		return put{}, &eventlog.ConflictError{Stream: stream, Expected: expected, Actual: state.Last}
 	}
 	return put{last: state.Last}, nil

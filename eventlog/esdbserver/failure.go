@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/hooklog/hooklog/eventlog"
 	"google.golang.org/grpc"
@@ -37,13 +38,21 @@ func ascii(s string) string {
 	return s
 }
 
-// refusal makes a status of an error of the log. What is not the client's business is logged here and not told.
-func (s *Server) refusal(ctx context.Context, doing string, err error) error {
+// refusal makes a status of an error of the log that concerns a stream. What is not the client's business is logged here
+// and not told.
+func (s *Server) refusal(ctx context.Context, doing, stream string, err error) error {
+	var conflict *eventlog.ConflictError
 	switch {
 	case err == nil:
 		return nil
 	case ctx.Err() != nil:
 		return status.FromContextError(ctx.Err()).Err()
+	case errors.As(err, &conflict):
+		return fail(ctx, codes.FailedPrecondition, "wrong-expected-version", conflict.Error(), "stream-name", conflict.Stream,
+			"expected-version", version(conflict.Expected), "actual-version", version(conflict.Actual))
+	case errors.Is(err, eventlog.ErrStreamDeleted):
+		stream = strings.TrimPrefix(stream, eventlog.MetadataPrefix)
+		return fail(ctx, codes.FailedPrecondition, "stream-deleted", "event stream '"+stream+"' is deleted", "stream-name", stream)
 	case errors.Is(err, eventlog.ErrTooLarge):
 		return fail(ctx, codes.InvalidArgument, "maximum-append-size-exceeded",
 			"the append is over the maximum size of "+strconv.Itoa(eventlog.MaxAppend)+" bytes", "maximum-append-size", strconv.Itoa(eventlog.MaxAppend))
@@ -64,6 +73,9 @@ func (s *Server) refusal(ctx context.Context, doing string, err error) error {
 	s.config.Logger.Error().Err(err).Msg(doing)
 	return status.Error(codes.Internal, doing+" failed")
 }
+
+// version is an expectation or its lack as a number, as the real server tells them.
+func version(e eventlog.Expected) string { return strconv.FormatInt(int64(e), 10) }
 
 // accessDenied is what a client gets that may not do what it asked for.
 func accessDenied(ctx context.Context) error {

@@ -21,12 +21,17 @@ var offered = []struct {
 }{
 	{streamsName, "read", []string{"position", "events"}},
 	{streamsName, "append", nil},
+	{streamsName, "delete", nil},
+	{streamsName, "tombstone", nil},
+	{streamsName, "batchappend", []string{"deadline_duration"}},
 	{persistentName, "create", groupKinds},
+	{persistentName, "update", groupKinds},
 	{persistentName, "delete", groupKinds},
 	{persistentName, "read", groupKinds},
 	{persistentName, "getinfo", groupKinds},
 	{persistentName, "replayparked", groupKinds},
 	{persistentName, "list", groupKinds},
+	{persistentName, "restartsubsystem", nil},
 
 	{"event_store.client.server_features.serverfeatures", "getsupportedmethods", nil},
 	{"event_store.client.gossip.gossip", "read", nil},

@@ -49,6 +49,7 @@ type group struct {
 	replaying  bool
 	replayed   progress // numbers of parked messages that were replayed
 	replayedTo int64    // the last of them
+	truncated  int64    // the last that is gone from their stream
 }
 
 // groupKey names a group. Stream is "$all" for those on $all.
@@ -59,7 +60,8 @@ const allStreams = "$all"
 func (k groupKey) String() string { return k.stream + "::" + k.name }
 func (k groupKey) all() bool      { return k.stream == allStreams }
 
-func newGroup(s *Server, key groupKey, with settings, stored kept) (*group, error) {
+// newGroup sets a group going. Gone is the last number of its parked messages that needs no replay any more.
+func newGroup(s *Server, key groupKey, with settings, stored kept, gone int64) (*group, error) {
 	f, err := newFilter(with.Filter)
 	if err != nil {
 		return nil, err
@@ -74,7 +76,7 @@ func newGroup(s *Server, key groupKey, with settings, stored kept) (*group, erro
 		from = *stored.Checkpoint
 	}
 	g.progress.done, g.known = from, from
-	g.replayed.done, g.replayedTo = stored.ParkedFrom-1, stored.ParkedFrom-1
+	g.replayed.done, g.replayedTo, g.truncated = gone, gone, gone
 	g.life, g.end = context.WithCancel(s.life)
 	g.running.Go(g.clock)
 	g.running.Go(g.parkAll)
@@ -282,7 +284,7 @@ func (g *group) checkpointDue() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	after := g.settings.checkpointAfter()
-	if g.replayed.done+1 != g.stored.ParkedFrom {
+	if g.replayed.done > g.truncated {
 		return true
 	}
 	return after > 0 && time.Since(g.storedAt) >= after && g.progress.count >= max(1, int(g.settings.MinCheckpoint))

@@ -55,7 +55,11 @@ func (gs *groups) open(ctx context.Context, key groupKey, with settings) error {
 	if err != nil {
 		return err
 	}
-	g, err := newGroup(gs.server, key, with, stored)
+	gone, err := gs.server.parkedGone(ctx, key)
+	if err != nil {
+		return err
+	}
+	g, err := newGroup(gs.server, key, with, stored, gone)
 	if err != nil {
 		return fmt.Errorf("group %s: %w", key, err)
 	}
@@ -123,7 +127,7 @@ func (gs *groups) create(ctx context.Context, key groupKey, with settings, start
 
 // checkKey refuses names that are none, or too long to park under.
 func checkKey(key groupKey) error {
-	return errors.Join(eventlog.CheckName("stream", key.stream), eventlog.CheckName("group", key.name),
+	return errors.Join(checkStream(key.stream), eventlog.CheckName("group", key.name),
 		eventlog.CheckName("stream of parked messages", "$$"+key.parkedStream()))
 }
 
@@ -141,6 +145,9 @@ func (gs *groups) remove(ctx context.Context, key groupKey) error {
 	if err := gs.server.forget(ctx, key); err != nil {
 		return err
 	}
+	if err := gs.server.deleteParked(ctx, key); err != nil {
+		return err
+	}
 	gs.mu.Lock()
 	defer gs.mu.Unlock()
 	delete(gs.byKey, key)
@@ -151,6 +158,47 @@ func (gs *groups) remove(ctx context.Context, key groupKey) error {
 		}
 	}
 	return nil
+}
+
+// update gives a group other settings, all but the filter, and drops its consumers. The start counts only if the group has
+// no checkpoint.
+func (gs *groups) update(ctx context.Context, key groupKey, with settings, start start) error {
+	gs.change.Lock()
+	defer gs.change.Unlock()
+	g, err := gs.find(key)
+	if err != nil {
+		return err
+	}
+	with.Filter = g.settings.Filter
+	if err = with.check(); err == nil {
+		with.Start, with.From, err = gs.server.begin(ctx, key, start)
+	}
+	if err != nil {
+		return err
+	}
+	if err := gs.server.keepGroup(ctx, key, with); err != nil {
+		return err
+	}
+	return gs.reopen(ctx, g, with)
+}
+
+// restart drops all consumers of all groups, and goes on from what is kept.
+func (gs *groups) restart(ctx context.Context) error {
+	gs.change.Lock()
+	defer gs.change.Unlock()
+	for _, g := range gs.all() {
+		if err := gs.reopen(ctx, g, g.settings); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (gs *groups) reopen(ctx context.Context, g *group, with settings) error {
+	if err := g.close(); err != nil {
+		return err
+	}
+	return gs.open(ctx, g.key, with)
 }
 
 // start is where a client wants a group to begin: at the end, or with the event at a place, which is included.

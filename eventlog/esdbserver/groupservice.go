@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -34,7 +35,7 @@ func (s *groupService) groupRefusal(ctx context.Context, doing string, key group
 		return fail(ctx, codes.Internal, "persistent-subscription-failed", "subscription group "+key.name+" on stream "+key.stream+" failed: "+settings.Error(),
 			append(names, "reason", settings.Error())...)
 	}
-	return s.refusal(ctx, doing, err)
+	return s.refusal(ctx, doing, key.stream, err)
 }
 
 // Create makes a group.
@@ -79,6 +80,60 @@ func createStreamStart(o *persistent.CreateReq_StreamOptions) start {
 		return start{}
 	}
 	return start{end: true}
+}
+
+// Update gives a group other settings.
+func (s *groupService) Update(ctx context.Context, req *persistent.UpdateReq) (*persistent.UpdateResp, error) {
+	o := req.GetOptions()
+	key := groupKey{name: o.GetGroupName()}
+	if err := s.door.mayUse(ctx, key.name); err != nil {
+		return nil, err
+	}
+	var at start
+	switch v := o.GetStreamOption().(type) {
+	case *persistent.UpdateReq_Options_All:
+		key.stream, at = allStreams, updateAllStart(v.All)
+	case *persistent.UpdateReq_Options_Stream:
+		key.stream, at = named(v.Stream.GetStreamIdentifier()), updateStreamStart(v.Stream)
+	default:
+		return nil, status.Error(codes.InvalidArgument, "the stream is missing")
+	}
+	if err := s.groups.update(ctx, key, updateSettings(o.GetSettings()), at); err != nil {
+		return nil, s.groupRefusal(ctx, "update a persistent subscription", key, err)
+	}
+	return &persistent.UpdateResp{}, nil
+}
+
+func updateAllStart(o *persistent.UpdateReq_AllOptions) start {
+	switch v := o.GetAllOption().(type) {
+	case *persistent.UpdateReq_AllOptions_Position:
+		return start{place: v.Position.GetCommitPosition()}
+	case *persistent.UpdateReq_AllOptions_Start:
+		return start{}
+	}
+	return start{end: true}
+}
+
+func updateStreamStart(o *persistent.UpdateReq_StreamOptions) start {
+	switch v := o.GetRevisionOption().(type) {
+	case *persistent.UpdateReq_StreamOptions_Revision:
+		return start{place: v.Revision}
+	case *persistent.UpdateReq_StreamOptions_Start:
+		return start{}
+	}
+	return start{end: true}
+}
+
+// RestartSubsystem drops all consumers and takes every group up again as it is kept.
+func (s *groupService) RestartSubsystem(ctx context.Context, _ *shared.Empty) (*shared.Empty, error) {
+	err := s.door.mayWrite(ctx)
+	if err == nil {
+		err = s.groups.restart(ctx)
+	}
+	if err != nil {
+		return nil, s.refusal(ctx, "restart the persistent subscriptions", allStreams, err)
+	}
+	return &shared.Empty{}, nil
 }
 
 // Delete removes a group.

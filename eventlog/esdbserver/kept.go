@@ -27,8 +27,6 @@ type keptGroup struct {
 type kept struct {
 	// Checkpoint is the place up to which everything is finished or parked; nil before the first.
 	Checkpoint *int64 `json:"checkpoint,omitempty"`
-	// ParkedFrom is the first number of the parked messages that have not been replayed and finished.
-	ParkedFrom int64 `json:"parked_from,omitempty"`
 }
 
 func (k groupKey) digest() string {
@@ -73,24 +71,26 @@ func (s *Server) progressOf(ctx context.Context, key groupKey) (kept, error) {
 // store keeps how far the group has come, if that has changed. It is called by the group's clock, and at its end.
 func (g *group) store(ctx context.Context) error {
 	g.mu.Lock()
-	now := g.stored
-	if done := g.progress.done; g.progress.count > 0 {
-		now.Checkpoint = &done
-	}
-	now.ParkedFrom = g.replayed.done + 1
-	changed := g.progress.count > 0 || now.ParkedFrom != g.stored.ParkedFrom
-	count := g.progress.count
+	checkpoint, count := g.progress.done, g.progress.count
+	replayed, truncated := g.replayed.done, g.truncated
 	g.storedAt = time.Now()
 	g.mu.Unlock()
-	if !changed {
-		return nil
+	if count > 0 {
+		if err := g.server.keep(ctx, progressNotes+g.key.digest(), kept{Checkpoint: &checkpoint}); err != nil {
+			return fmt.Errorf("store the progress of group %s: %w", g.key, err)
+		}
 	}
-	if err := g.server.keep(ctx, progressNotes+g.key.digest(), now); err != nil {
-		return fmt.Errorf("store the progress of group %s: %w", g.key, err)
+	if replayed > truncated {
+		if err := g.truncateParked(ctx, replayed+1); err != nil {
+			return err
+		}
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.stored = now
+	if count > 0 {
+		g.stored.Checkpoint = &checkpoint
+	}
 	g.progress.count -= count
+	g.truncated = replayed
 	return nil
 }

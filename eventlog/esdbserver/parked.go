@@ -3,6 +3,7 @@ package esdbserver
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -179,4 +180,34 @@ func (g *group) parkedCount(ctx context.Context) (int64, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return int64(state.Last) - g.replayedTo, nil
+}
+
+// parkedGone is the number of the last parked message that was replayed and finished before; nowhere if there is none.
+func (s *Server) parkedGone(ctx context.Context, key groupKey) (int64, error) {
+	state, err := s.config.Log.Stream(ctx, key.parkedStream())
+	switch {
+	case err != nil:
+		return 0, err
+	case state.Deleted():
+		return int64(state.Last), nil
+	}
+	return int64(state.TruncateBefore) - 1, nil
+}
+
+// truncateParked hides the parked messages before a number: they were replayed and finished.
+func (g *group) truncateParked(ctx context.Context, before int64) error {
+	about := eventlog.Event{ID: randomID(), Type: eventlog.MetadataType, Data: fmt.Appendf(nil, `{"$tb":%d}`, before)}
+	if _, err := g.server.config.Log.Append(ctx, eventlog.MetadataPrefix+g.key.parkedStream(), eventlog.Any, about); err != nil {
+		return fmt.Errorf("truncate the parked messages of group %s: %w", g.key, err)
+	}
+	return nil
+}
+
+// deleteParked hides all parked messages of a group that is removed.
+func (s *Server) deleteParked(ctx context.Context, key groupKey) error {
+	_, err := s.config.Log.Delete(ctx, key.parkedStream(), eventlog.Any)
+	if errors.Is(err, eventlog.ErrRevisionConflict) {
+		return nil // Nothing was ever parked.
+	}
+	return err
 }

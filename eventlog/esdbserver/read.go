@@ -39,7 +39,7 @@ func (s *streamService) Read(req *streams.ReadReq, out streams.Streams_ReadServe
 	if s.life.Err() != nil {
 		err = eventlog.ErrClosed
 	}
-	return s.refusal(out.Context(), "read", err)
+	return s.refusal(out.Context(), "read", named(o.GetStream().GetStreamIdentifier()), err)
 }
 
 // prepare checks the options that all ways of reading share.
@@ -72,7 +72,7 @@ func (r *reading) prepare() (err error) {
 	if all {
 		return nil
 	}
-	return eventlog.CheckName("stream", named(r.options.GetStream().GetStreamIdentifier()))
+	return checkStream(named(r.options.GetStream().GetStreamIdentifier()))
 }
 
 func (r *reading) backwards() bool {
@@ -155,7 +155,10 @@ func (r *reading) readStream(o *streams.ReadReq_Options_StreamOptions) error {
 	if err != nil {
 		return err
 	}
-	if state.Last == eventlog.NoStream {
+	if state.Tombstoned {
+		return eventlog.ErrStreamDeleted
+	}
+	if state.Last == eventlog.NoStream || state.Deleted() {
 		return r.out.Send(&streams.ReadResp{Content: &streams.ReadResp_StreamNotFound_{
 			StreamNotFound: &streams.ReadResp_StreamNotFound{StreamIdentifier: identifier(stream)},
 		}})

@@ -50,7 +50,15 @@ func (s settings) checkpointAfter() time.Duration {
 	return time.Duration(s.CheckpointAfter) * time.Millisecond
 }
 
+// check returns a [settingsError].
 func (s settings) check() error {
+	if err := s.invalid(); err != nil {
+		return settingsError{err}
+	}
+	return nil
+}
+
+func (s settings) invalid() error {
 	switch {
 	case s.Strategy != roundRobin && s.Strategy != dispatchToSingle && s.Strategy != pinned:
 		return fmt.Errorf("consumer strategy %.40q does not exist", s.Strategy)
@@ -73,6 +81,17 @@ func milliseconds(ms int32, ticks int64) int32 {
 		return int32(time.Duration(ticks) * tick / time.Millisecond)
 	}
 	return ms
+}
+
+func updateSettings(s *persistent.UpdateReq_Settings) settings {
+	return settings{
+		ResolveLinks: s.GetResolveLinks(), ExtraStatistics: s.GetExtraStatistics(), MaxRetries: s.GetMaxRetryCount(),
+		MinCheckpoint: s.GetMinCheckpointCount(), MaxCheckpoint: s.GetMaxCheckpointCount(), MaxConsumers: s.GetMaxSubscriberCount(),
+		LiveBuffer: s.GetLiveBufferSize(), ReadBatch: s.GetReadBatchSize(), HistoryBuffer: s.GetHistoryBufferSize(),
+		Strategy:        s.GetNamedConsumerStrategy().String(),
+		MessageTimeout:  milliseconds(s.GetMessageTimeoutMs(), s.GetMessageTimeoutTicks()),
+		CheckpointAfter: milliseconds(s.GetCheckpointAfterMs(), s.GetCheckpointAfterTicks()),
+	}
 }
 
 func createSettings(s *persistent.CreateReq_Settings) settings {

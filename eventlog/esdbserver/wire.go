@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -97,6 +98,16 @@ func systemMetadata(e *eventlog.Recorded) map[string]string {
 	}
 }
 
+// tombstoneRevision is the revision that is shown of the event that ended a stream.
+const tombstoneRevision = math.MaxInt64
+
+func shownRevision(e *eventlog.Recorded) uint64 {
+	if e.Type == eventlog.TombstoneType {
+		return tombstoneRevision
+	}
+	return uint64(e.Revision)
+}
+
 func identifier(stream string) *shared.StreamIdentifier {
 	return &shared.StreamIdentifier{StreamName: []byte(stream)}
 }
@@ -138,7 +149,7 @@ func recordedEvent(e *eventlog.Recorded, asString bool) *streams.ReadResp_ReadEv
 	}
 	at := position(e.Position)
 	return &streams.ReadResp_ReadEvent_RecordedEvent{
-		Id: wireID(e.ID, asString), StreamIdentifier: identifier(e.Stream), StreamRevision: uint64(e.Revision),
+		Id: wireID(e.ID, asString), StreamIdentifier: identifier(e.Stream), StreamRevision: shownRevision(e),
 		CommitPosition: at, PreparePosition: at,
 		Metadata: systemMetadata(e), CustomMetadata: e.Metadata, Data: e.Data,
 	}
@@ -159,7 +170,7 @@ func handedRecord(e *eventlog.Recorded, asString bool) *persistent.ReadResp_Read
 	}
 	at := position(e.Position)
 	return &persistent.ReadResp_ReadEvent_RecordedEvent{
-		Id: wireID(e.ID, asString), StreamIdentifier: identifier(e.Stream), StreamRevision: uint64(e.Revision),
+		Id: wireID(e.ID, asString), StreamIdentifier: identifier(e.Stream), StreamRevision: shownRevision(e),
 		CommitPosition: at, PreparePosition: at,
 		Metadata: systemMetadata(e), CustomMetadata: e.Metadata, Data: e.Data,
 	}

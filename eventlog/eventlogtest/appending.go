@@ -186,7 +186,11 @@ func megabyte(x *run) {
 	stream := unique("large")
 	full := newEvent("t")
 	full.Metadata = []byte(`{}`)
-	full.Data = []byte(`"` + strings.Repeat("x", eventlog.MaxAppend-len(full.Type)-len(full.Metadata)-2) + `"`)
+	kind := len(full.Type)
+	if x.backend.Features.TypesCountTwice {
+		kind *= 2
+	}
+	full.Data = []byte(`"` + strings.Repeat("x", eventlog.MaxAppend-kind-len(full.Metadata)-2) + `"`)
 	over := newEvent("tt")
 	over.Metadata, over.Data = full.Metadata, full.Data
 	x.refused(eventlog.ErrTooLarge, stream, eventlog.NoStream, over)

@@ -27,9 +27,15 @@ type Features struct {
 	NoRestart string
 	// ReservedDollar says that names beginning with "$" belong to the log itself.
 	ReservedDollar bool
+	// TypesCountTwice says that a type counts two bytes for each of its UTF-16 units towards MaxAppend.
+	TypesCountTwice bool
+	// ReplayForgotten says that a restart ends a replay: what was not finished by then is parked again.
+	ReplayForgotten bool
 	// SharedFeed says that the log may hold events of others: it is not empty at first, and the feed shows more than
 	// what a rule appended.
 	SharedFeed bool
+	// Store says that the logs are an [eventlog.Store], and judges them as one.
+	Store bool
 	// MessageTimeout is the shortest timeout that the log's clock can keep; 0 means 200 ms.
 	MessageTimeout time.Duration
 	// Patience is how long the suite waits for what must happen; 0 means 20 s. It is never waited out in success.
@@ -47,7 +53,11 @@ type Rule struct {
 // Rules returns the rules that apply to a backend.
 func Rules(b Backend) []Rule {
 	var applicable []Rule
-	for _, set := range [][]Rule{appendRules(), repetitionRules(), nameRules(), readRules(), subscribeRules(), groupRules(), closeRules()} {
+	sets := [][]Rule{appendRules(), repetitionRules(), nameRules(), readRules(), subscribeRules(), groupRules(), closeRules()}
+	if b.Features.Store {
+		sets = append(sets, storeRules())
+	}
+	for _, set := range sets {
 		for _, r := range set {
 			if r.restarts && b.Reopen == nil {
 				continue

@@ -487,6 +487,11 @@ func parkedSurvive(x *run) {
 		x.Fatalf("replay: got %d, %v", n, err)
 	}
 	x.reopen()
+	if x.backend.Features.ReplayForgotten {
+		if n, err := x.log.ReplayParked(x.ctx, g.Name); n != 1 || err != nil {
+			x.Fatalf("replay after a restart: got %d, %v", n, err)
+		}
+	}
 	m = x.join(g, 10)
 	h := m.next()
 	if h.ID != want.ID || !h.Replayed {

@@ -23,7 +23,7 @@ func (x *run) names() []string {
 		strings.Repeat("n", eventlog.MaxName), strings.Repeat("\U0001F4E8", eventlog.MaxName/4),
 	}
 	if !x.backend.Features.ReservedDollar {
-		return append(names, "$", "$all", "$$a", "$ce-a")
+		return append(names, "$", "$all", "$a", "$ce-a")
 	}
 	kept := names[:0]
 	for _, n := range names {

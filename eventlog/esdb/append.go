@@ -1,0 +1,215 @@
+package esdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"unicode/utf16"
+
+	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/google/uuid"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/hooklog/hooklog/eventlog"
+)
+
+// cutOffs is how often in a row a server may end an append before it was all sent until that is taken for its will.
+const cutOffs = 5
+
+// Append implements [eventlog.Streams]. While it is unknown whether the events were appended, it sends them again with
+// the same ids and expectation until ctx ends; so give ctx a deadline. At Any and StreamExists, where the server does not
+// recognise a repetition for certain, it does not: the first such doubt is ErrUnknownOutcome. Towards [eventlog.MaxAppend]
+// a type counts two bytes for each of its UTF-16 units, as EventStoreDB counts it.
+func (l *Log) Append(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (eventlog.Appended, error) {
+	if err := checkAppend(stream, expected, events); err != nil {
+		return eventlog.Appended{}, err
+	}
+	a := appending{log: l, stream: stream, expected: expected, last: events[len(events)-1].ID}
+	size := 0
+	for _, e := range events {
+		a.events = append(a.events, dataOf(e))
+		size += len(e.Type) + len(e.Data) + len(e.Metadata)
+	}
+	done, err := a.run(ctx)
+	if err != nil {
+		return eventlog.Appended{}, err
+	}
+	l.counters.appends.Add(1)
+	l.counters.events.Add(uint64(len(events)))
+	l.counters.bytes.Add(uint64(size))
+	return done, nil
+}
+
+func checkAppend(stream string, expected eventlog.Expected, events []eventlog.Event) error {
+	if err := eventlog.CheckAppend(stream, expected, events); err != nil {
+		return err
+	}
+	if strings.HasPrefix(stream, reserved) {
+		return fmt.Errorf("%w: streams that begin with %s belong to EventStoreDB", eventlog.ErrInvalid, reserved)
+	}
+	size := 0
+	for _, e := range events {
+		if strings.HasPrefix(e.Type, reserved) {
+			return fmt.Errorf("%w: types that begin with %s belong to EventStoreDB", eventlog.ErrInvalid, reserved)
+		}
+		size += len(e.Data) + len(e.Metadata) + 2*len(utf16.Encode([]rune(e.Type)))
+	}
+	if size > eventlog.MaxAppend {
+		return fmt.Errorf("%w: %d bytes as EventStoreDB counts them, at most %d", eventlog.ErrTooLarge, size, eventlog.MaxAppend)
+	}
+	return nil
+}
+
+func dataOf(e eventlog.Event) client.EventData {
+	content := client.ContentTypeJson
+	if e.Opaque {
+		content = client.ContentTypeBinary
+	}
+	return client.EventData{EventID: uuid.UUID(e.ID), EventType: e.Type, ContentType: content, Data: e.Data, Metadata: e.Metadata}
+}
+
+// appending is one call of Append.
+type appending struct {
+	log      *Log
+	stream   string
+	expected eventlog.Expected
+	events   []client.EventData
+	last     eventlog.ID
+
+	doubt   error // why it is unknown whether the events were appended
+	cutOffs int
+}
+
+func (a *appending) run(ctx context.Context) (eventlog.Appended, error) {
+	var pause backoff
+	for {
+		var result *client.WriteResult
+		err := a.log.connection.once(ctx, func(ctx context.Context, es *client.Client) (err error) {
+			result, err = es.AppendToStream(ctx, a.stream, client.AppendToStreamOptions{ExpectedRevision: revisionOf(a.expected)}, a.events...)
+			return err
+		})
+		if err == nil {
+			return a.appended(ctx, result)
+		}
+		if again, err := a.judge(ctx, err); !again {
+			return eventlog.Appended{}, err
+		}
+		if pause.wait(ctx) != nil {
+			return eventlog.Appended{}, a.fail(ctx.Err())
+		}
+	}
+}
+
+// judge says whether to send the events once more, and what to answer if not.
+func (a *appending) judge(ctx context.Context, err error) (again bool, _ error) {
+	code, _ := codeOf(err)
+	ended := a.log.connection.ended(ctx)
+	switch {
+	case errors.Is(err, errNotEntered), errors.Is(err, eventlog.ErrClosed), code == client.ErrorCodeNotLeader:
+		return ended == nil, a.fail(ended) // Nothing was appended.
+	case ended != nil && errors.Is(err, ended):
+		return false, a.fail(ended) // It waited for a connection.
+	case code == client.ErrorCodeWrongExpectedVersion:
+		return false, a.conflict(ctx)
+	case status.Code(err) == codes.ResourceExhausted && a.doubt == nil:
+		return false, fmt.Errorf("append to %s: %w: %w", a.stream, eventlog.ErrNoSpace, err)
+	case ended == nil && !passing(err):
+		return false, a.fail(explain(err))
+	}
+	a.doubt = err
+	if errors.Is(err, io.EOF) {
+		a.cutOffs++
+	}
+	switch {
+	case ended != nil:
+		return false, a.fail(ended)
+	case a.cutOffs == cutOffs:
+		return false, a.fail(fmt.Errorf("the server ended the append %d times before it was sent; does it take less than %d bytes?", cutOffs, eventlog.MaxAppend))
+	case a.expected == eventlog.Any || a.expected == eventlog.StreamExists:
+		return false, a.fail(err)
+	}
+	a.log.counters.repeats.Add(1)
+	return true, nil
+}
+
+// fail tells of the doubt, if there is one, beside why it ended.
+func (a *appending) fail(err error) error {
+	if a.doubt != nil {
+		return fmt.Errorf("append to %s: %w: %w", a.stream, eventlog.ErrUnknownOutcome, err)
+	}
+	return fmt.Errorf("append to %s: %w", a.stream, err)
+}
+
+// conflict tells how the stream stands. The client gives the server's number in words only.
+func (a *appending) conflict(ctx context.Context) error {
+	actual := eventlog.NoStream
+	err := a.log.connection.use(ctx, func(ctx context.Context, es *client.Client) error {
+		e, ok, err := one(ctx, es, a.stream, client.ReadStreamOptions{Direction: client.Backwards, From: client.End{}})
+		if err == nil && ok {
+			actual = eventlog.Exactly(eventlog.Revision(e.EventNumber))
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("append to %s: %w, and how it stands could not be read: %w", a.stream, eventlog.ErrRevisionConflict, err)
+	}
+	return &eventlog.ConflictError{Stream: a.stream, Expected: a.expected, Actual: actual}
+}
+
+// appended tells where the append ended. The answer to a repetition may lack the position.
+func (a *appending) appended(ctx context.Context, r *client.WriteResult) (eventlog.Appended, error) {
+	done := eventlog.Appended{
+		Revision: eventlog.Revision(r.NextExpectedVersion), Position: eventlog.PositionOf(r.CommitPosition, r.PreparePosition),
+	}
+	if !done.Position.IsZero() {
+		return done, nil
+	}
+	err := a.log.connection.use(ctx, func(ctx context.Context, es *client.Client) error {
+		e, ok, err := one(ctx, es, a.stream, client.ReadStreamOptions{From: client.Revision(r.NextExpectedVersion)})
+		if err != nil {
+			return err
+		}
+		if !ok || eventlog.ID(e.EventID) != a.last {
+			return fmt.Errorf("%w to an append", errUnexpected)
+		}
+		done.Position = positionOf(e.Position)
+		return nil
+	})
+	if err != nil {
+		a.doubt = err
+		return eventlog.Appended{}, a.fail(err)
+	}
+	return done, nil
+}
+
+// one reads one event of a stream; false if there is none.
+func one(ctx context.Context, es *client.Client, stream string, from client.ReadStreamOptions) (*client.RecordedEvent, bool, error) {
+	events, err := es.ReadStream(ctx, stream, from, 1)
+	if err != nil {
+		return nil, false, err
+	}
+	defer events.Close()
+	e, ok, err := next(events)
+	if notFound(err) {
+		return nil, false, nil
+	}
+	if err != nil || !ok {
+		return nil, false, err
+	}
+	return e.OriginalEvent(), true, nil
+}
+
+func revisionOf(e eventlog.Expected) client.ExpectedRevision {
+	switch e {
+	case eventlog.NoStream:
+		return client.NoStream{}
+	case eventlog.Any:
+		return client.Any{}
+	case eventlog.StreamExists:
+		return client.StreamExists{}
+	}
+	return client.Revision(uint64(e))
+}

@@ -1,0 +1,245 @@
+package esdbserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
+	"github.com/hooklog/hooklog/eventlog"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/emptypb"
+)
+
+// Bounds of one call of BatchAppend.
+const (
+	batchesOpen    = 64 // begun and not yet final
+	batchesRunning = 64 // being appended; more wait, and so does the client
+)
+
+// batch is an append that comes in parts.
+type batch struct {
+	correlation *shared.UUID
+	options     *streams.BatchAppendReq_Options
+	incoming
+}
+
+// batches are the appends of one call of BatchAppend.
+type batches struct {
+	*streamService
+	call    streams.Streams_BatchAppendServer
+	open    map[eventlog.ID]*batch
+	running chan struct{} // holds a value for each append that runs
+	tasks   sync.WaitGroup
+	last    map[string]chan struct{} // of each stream, closed when its latest append is done; owned by the receiver
+
+	sending sync.Mutex
+}
+
+// BatchAppend appends what comes in parts, each append with an answer of its own. Appends to one stream are done in the
+// order in which they became whole.
+func (s *streamService) BatchAppend(call streams.Streams_BatchAppendServer) error {
+	if err := s.door.mayWrite(call.Context()); err != nil {
+		return err
+	}
+	b := batches{
+		streamService: s, call: call, open: make(map[eventlog.ID]*batch),
+		running: make(chan struct{}, batchesRunning), last: make(map[string]chan struct{}),
+	}
+	defer b.tasks.Wait()
+	for {
+		req, err := call.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = b.take(req)
+		}
+		if err != nil {
+			return s.refusal(call.Context(), "append", "", err)
+		}
+	}
+}
+
+// take adds a part to its append.
+func (b *batches) take(req *streams.BatchAppendReq) error {
+	id, err := eventID(req.GetCorrelationId())
+	if err != nil {
+		return fmt.Errorf("%w: the correlation id is missing", eventlog.ErrInvalid)
+	}
+	one := b.open[id]
+	if one == nil {
+		if len(b.open) == batchesOpen {
+			return fmt.Errorf("%w: %d appends are open", eventlog.ErrInvalid, batchesOpen)
+		}
+		one = &batch{correlation: req.GetCorrelationId()}
+		b.open[id] = one
+	}
+	if req.GetOptions() != nil {
+		one.options = req.GetOptions()
+	}
+	for _, m := range req.GetProposedMessages() {
+		one.add(m.GetId(), m.GetMetadata(), m.GetCustomMetadata(), m.GetData())
+	}
+	if !req.GetIsFinal() {
+		return nil
+	}
+	delete(b.open, id)
+	return b.start(one)
+}
+
+// start appends in the background, after what was started before for the same stream.
+func (b *batches) start(one *batch) error {
+	select {
+	case b.running <- struct{}{}:
+	case <-b.call.Context().Done():
+		return b.call.Context().Err()
+	}
+	stream := named(one.options.GetStreamIdentifier())
+	before, done := b.last[stream], make(chan struct{})
+	if len(b.last) >= batchesRunning {
+		b.forget()
+	}
+	b.last[stream] = done
+	b.tasks.Go(func() {
+		defer func() { close(done); <-b.running }()
+		if before != nil {
+			<-before
+		}
+		answer := b.finish(one, stream)
+		b.sending.Lock()
+		defer b.sending.Unlock()
+		_ = b.call.Send(answer) // If it fails the call has ended, which Recv tells.
+	})
+	return nil
+}
+
+// forget drops what nobody has to wait for.
+func (b *batches) forget() {
+	for stream, done := range b.last {
+		select {
+		case <-done:
+			delete(b.last, stream)
+		default:
+		}
+	}
+}
+
+func (b *batches) finish(one *batch, stream string) *streams.BatchAppendResp {
+	answer := &streams.BatchAppendResp{CorrelationId: one.correlation, StreamIdentifier: one.options.GetStreamIdentifier()}
+	expected, err := one.expectation(answer)
+	ctx, cancel := one.deadline(b.call.Context())
+	defer cancel()
+	if err == nil {
+		err = errors.Join(one.refused, checkStream(stream))
+	}
+	var at put
+	if err == nil {
+		at, err = b.put(ctx, stream, expected, one.events)
+	}
+	if err != nil {
+		answer.Result = &streams.BatchAppendResp_Error{Error: b.batchError(ctx, stream, err)}
+		return answer
+	}
+	answer.Result = &streams.BatchAppendResp_Success_{Success: batchSuccess(at)}
+	return answer
+}
+
+func batchSuccess(at put) *streams.BatchAppendResp_Success {
+	success := &streams.BatchAppendResp_Success{
+		CurrentRevisionOption: &streams.BatchAppendResp_Success_CurrentRevision{CurrentRevision: uint64(at.last)},
+		PositionOption:        &streams.BatchAppendResp_Success_NoPosition{NoPosition: &emptypb.Empty{}},
+	}
+	if at.last == eventlog.NoStream {
+		success.CurrentRevisionOption = &streams.BatchAppendResp_Success_NoStream{NoStream: &emptypb.Empty{}}
+	}
+	if n := position(at.Position); n != 0 {
+		success.PositionOption = &streams.BatchAppendResp_Success_Position{Position: &shared.AllStreamPosition{CommitPosition: n, PreparePosition: n}}
+	}
+	return success
+}
+
+// expectation reads what is expected, and puts it into the answer.
+func (one *batch) expectation(answer *streams.BatchAppendResp) (eventlog.Expected, error) {
+	switch v := one.options.GetExpectedStreamPosition().(type) {
+	case *streams.BatchAppendReq_Options_Any:
+		answer.ExpectedStreamPosition = &streams.BatchAppendResp_Any{Any: v.Any}
+		return eventlog.Any, nil
+	case *streams.BatchAppendReq_Options_NoStream:
+		answer.ExpectedStreamPosition = &streams.BatchAppendResp_NoStream{NoStream: v.NoStream}
+		return eventlog.NoStream, nil
+	case *streams.BatchAppendReq_Options_StreamExists:
+		answer.ExpectedStreamPosition = &streams.BatchAppendResp_StreamExists{StreamExists: v.StreamExists}
+		return eventlog.StreamExists, nil
+	case *streams.BatchAppendReq_Options_StreamPosition:
+		answer.ExpectedStreamPosition = &streams.BatchAppendResp_StreamPosition{StreamPosition: v.StreamPosition}
+		if e, ok := exactly(v.StreamPosition); ok {
+			return e, nil
+		}
+	}
+	return 0, fmt.Errorf("%w: the expected revision is missing or no revision", eventlog.ErrInvalid)
+}
+
+// deadline is the client's, in either of its forms; without one there is none.
+func (one *batch) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	switch v := one.options.GetDeadlineOption().(type) {
+	case *streams.BatchAppendReq_Options_Deadline:
+		return context.WithTimeout(ctx, v.Deadline.AsDuration())
+	case *streams.BatchAppendReq_Options_Deadline_21_10_0:
+		return context.WithDeadline(ctx, v.Deadline_21_10_0.AsTime())
+	}
+	return context.WithCancel(ctx)
+}
+
+// batchError tells an error in the form of this one method.
+func (s *Server) batchError(ctx context.Context, stream string, err error) *spb.Status {
+	var conflict *eventlog.ConflictError
+	switch {
+	case errors.As(err, &conflict):
+		return detailed(codes.AlreadyExists, "wrong expected version", sharedConflict(conflict))
+	case errors.Is(err, eventlog.ErrStreamDeleted):
+		return detailed(codes.NotFound, "stream is deleted", &shared.StreamDeleted{StreamIdentifier: identifier(stream)})
+	case ctx.Err() != nil:
+		return detailed(codes.DeadlineExceeded, "timeout", &shared.Timeout{})
+	case errors.Is(err, eventlog.ErrTooLarge):
+		return detailed(codes.InvalidArgument, "maximum append size exceeded", &shared.MaximumAppendSizeExceeded{MaxAppendSize: eventlog.MaxAppend})
+	case errors.Is(err, eventlog.ErrInvalid), errors.Is(err, errMissingMetadata):
+		return detailed(codes.InvalidArgument, "bad request", &shared.BadRequest{Message: err.Error()})
+	}
+	s.config.Logger.Error().Err(err).Msg("append")
+	return detailed(codes.Unknown, "unknown", &shared.Unknown{})
+}
+
+func detailed(code codes.Code, message string, detail proto.Message) *spb.Status {
+	st := &spb.Status{Code: int32(code), Message: message}
+	if d, err := anypb.New(detail); err == nil {
+		st.Details = []*anypb.Any{d}
+	}
+	return st
+}
+
+func sharedConflict(c *eventlog.ConflictError) *shared.WrongExpectedVersion {
+	w := &shared.WrongExpectedVersion{
+		CurrentStreamRevisionOption: &shared.WrongExpectedVersion_CurrentStreamRevision{CurrentStreamRevision: uint64(c.Actual)},
+	}
+	if c.Actual == eventlog.NoStream {
+		w.CurrentStreamRevisionOption = &shared.WrongExpectedVersion_CurrentNoStream{CurrentNoStream: &emptypb.Empty{}}
+	}
+	switch c.Expected {
+	case eventlog.Any:
+		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedAny{ExpectedAny: &emptypb.Empty{}}
+	case eventlog.StreamExists:
+		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedStreamExists{ExpectedStreamExists: &emptypb.Empty{}}
+	case eventlog.NoStream:
+		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedNoStream{ExpectedNoStream: &emptypb.Empty{}}
+	default:
+		w.ExpectedStreamPositionOption = &shared.WrongExpectedVersion_ExpectedStreamPosition{ExpectedStreamPosition: uint64(c.Expected)}
+	}
+	return w
+}
