@@ -33,7 +33,7 @@ type Pressure interface {
 	Refuse() (reason string, retryAfter time.Duration, refuse bool)
 }
 
-// Config is what New needs. Commands, Fold, Positions, Readiness, Groups and Backups must be given.
+// Config is what New needs. Commands, Fold, Positions, Readiness, Groups, Backups and Doctor must be given.
 type Config struct {
 	Commands  *commands.Commands
 	Fold      Fold
@@ -41,6 +41,7 @@ type Config struct {
 	Readiness Readiness
 	Groups    Groups
 	Backups   Backups
+	Doctor    Doctor
 	// Node is this node's name, which answers about the node itself carry.
 	Node string
 	// Pressure is asked before every message; nil never refuses.
@@ -84,8 +85,8 @@ type API struct {
 
 // New joins the handlers. It fails if something they need is missing or the registry holds their counters already.
 func New(c Config) (*API, error) {
-	if c.Commands == nil || c.Fold == nil || c.Positions == nil || c.Readiness == nil || c.Groups == nil || c.Backups == nil {
-		return nil, errors.New("http: Commands, Fold, Positions, Readiness, Groups and Backups are needed")
+	if c.Commands == nil || c.Fold == nil || c.Positions == nil || c.Readiness == nil || c.Groups == nil || c.Backups == nil || c.Doctor == nil {
+		return nil, errors.New("http: Commands, Fold, Positions, Readiness, Groups, Backups and Doctor are needed")
 	}
 	a := &API{Config: c.withDefaults(), simulating: make(chan struct{}, maxSimulations)}
 	var err error

@@ -37,8 +37,11 @@ type backupBody struct {
 	TookMS    int64     `json:"took_ms"`
 }
 
-// maxBackup is how long a backup may take.
-const maxBackup = time.Hour
+// How long an answer may take that is more than a look into the read models.
+const (
+	maxBackup      = time.Hour
+	maxExamination = time.Hour
+)
 
 func (x *exchange) makeBackup() error {
 	if err := x.decodeOptional(); err != nil {

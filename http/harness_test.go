@@ -64,7 +64,7 @@ func build(t testing.TB, change ...func(*httpd.Config)) *house {
 	h.commands, err = commands.New(commands.Config{Log: h.broken, Keys: keys, Directory: h.fold, URLs: urls{}})
 	h.must(err)
 	config := httpd.Config{Commands: h.commands, Fold: h.fold, Positions: positions{h.fold}, Readiness: h.lag,
-		Groups: &oneGroup{}, Backups: &backupsTold{},
+		Groups: &oneGroup{}, Backups: &backupsTold{}, Doctor: healthy{},
 		Logger:      zerolog.New(h.logged),
 		Unavailable: func(err error) bool { return errors.Is(err, eventlog.ErrNoSpace) }}
 	for _, c := range change {

@@ -73,10 +73,33 @@ func TestOperatorsAreAnsweredByANodeThatIsBehind(t *testing.T) {
 	t.Parallel()
 	h := build(t)
 	h.lag.by.Store(int64(time.Minute))
-	for _, path := range []string{"GET /api/v1/groups", "POST /api/v1/groups/work-v1/replay-parked", "POST /api/v1/backups"} {
+	for _, path := range []string{"GET /api/v1/groups", "POST /api/v1/groups/work-v1/replay-parked", "POST /api/v1/backups", "GET /api/v1/doctor"} {
 		method, path, _ := strings.Cut(path, " ")
 		if a := h.call(method, path, h.operator, ""); a.status >= 300 {
 			t.Errorf("%s %s: %d %s", method, path, a.status, a.body)
+		}
+	}
+}
+
+// healthy finds nothing, unless it looks deep.
+type healthy struct{}
+
+func (healthy) Doctor(_ context.Context, deep bool) (httpd.Diagnosis, error) {
+	d := httpd.Diagnosis{Checks: 3}
+	if deep {
+		d.Findings = []httpd.Finding{{Check: "orphans.messages", Severity: "warning", Found: "Something.", Do: "Something else."}}
+	}
+	return d, nil
+}
+
+func TestADiagnosisIsTold(t *testing.T) {
+	t.Parallel()
+	h := build(t, func(c *httpd.Config) { c.Node = "node:0123456789abcdef" })
+	for query, findings := range map[string]string{"": "[]", "?deep=false": "[]",
+		"?deep=true": `[{"check":"orphans.messages","severity":"warning","found":"Something.","do":"Something else."}]`} {
+		a := h.want(200, "GET", "/api/v1/doctor"+query, h.operator, "")
+		if want := `{"node":"node:0123456789abcdef","checks":3,"findings":` + findings + `}`; strings.TrimSpace(a.body) != want {
+			t.Errorf("got  %swant %s", a.body, want)
 		}
 	}
 }

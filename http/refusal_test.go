@@ -350,6 +350,8 @@ func (s *scene) refusals() []refusal {
 		{"auth.scope", "GET", "/api/v1/groups", s.auditor, "", nil, 403, "operator", ""},
 		{"auth.scope", "POST", "/api/v1/groups/work-v1/replay-parked", s.platform, "", nil, 403, "operator", ""},
 		{"auth.scope", "POST", "/api/v1/backups", s.auditor, "", nil, 403, "operator", ""},
+		{"auth.scope", "GET", "/api/v1/doctor", s.auditor, "", nil, 403, "operator", ""},
+		{"doctor.deep", "GET", "/api/v1/doctor?deep=yes", s.operator, "", nil, 422, "", "deep"},
 		{"group.name", "POST", "/api/v1/groups/nobody/replay-parked", s.operator, "", nil, 404, "no such group", ""},
 		{"auth.scope", "POST", simulations, s.auditor, simulationOf(""), nil, 403, "operator", ""},
 		{"simulation.window", "POST", simulations, s.operator, `{"to":"2026-01-01T00:00:00Z"}`, nil, 422, "", "from"},

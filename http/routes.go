@@ -83,6 +83,7 @@ func table() []*route {
 		{method: "POST", path: "/api/v1/groups/{group}/replay-parked", scopes: operators, handle: (*exchange).replayParked},
 		{method: "POST", path: "/api/v1/backups", scopes: operators, handle: (*exchange).makeBackup},
 		{method: "POST", path: "/api/v1/simulations", scopes: operators, handle: (*exchange).simulate},
+		{method: "GET", path: "/api/v1/doctor", scopes: operators, handle: (*exchange).diagnose},
 	}
 }
 

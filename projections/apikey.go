@@ -43,15 +43,23 @@ func (x *projector) foldKey(p placed) error {
 	}
 	r := x.keys
 	k, known := r.keys[id]
-	if _, begins := p.fact.(*domain.KeyIssued); begins == known {
-		return fmt.Errorf("%w: the key exists already, or not yet", errMisplaced)
-	}
 	k.ID = id
-	k = k.Apply(p.fact, p.meta)
+	k, err := nextKey(k, known, p)
+	if err != nil {
+		return err
+	}
 	r.mu.Lock()
 	r.put(k)
 	r.mu.Unlock()
-	return x.writeJSON(apiKeyKey(x.in(keySpace), id), nil, k)
+	return x.writeJSON(apiKeyKey(x.in(keySpace), id), k)
+}
+
+// nextKey applies a fact to a key that is known or not.
+func nextKey(k domain.Key, known bool, p placed) (domain.Key, error) {
+	if _, begins := p.fact.(*domain.KeyIssued); begins == known {
+		return k, fmt.Errorf("%w: the key exists already, or not yet", errMisplaced)
+	}
+	return k.Apply(p.fact, p.meta), nil
 }
 
 // compareKeys is the order in which keys are listed, backwards.

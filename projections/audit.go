@@ -205,6 +205,7 @@ func (o *auditOpen) readJournal(value []byte) error {
 		at, micros = in.step(at), micros+in.signed()
 		f := auditFact{at: at, micros: micros}
 		f.typ = readName(&in, &o.types, in.string)
+		in.bad = in.bad || f.typ == 0
 		f.organization = readName(&in, &o.organizations, func() domain.OrganizationID { return in.id() })
 		f.subscription = readName(&in, &o.subscriptions, func() domain.SubscriptionID { return in.id() })
 		o.facts = append(o.facts, f)

@@ -37,15 +37,7 @@ func (x *projector) foldAttempt(p placed, a *domain.Attempt, failed *domain.Atte
 		r.cancelled = true // the closure came first, so it ended the round whatever this outcome says
 	}
 	ends := failed != nil && failed.Dead && r.Open() && !r.cancelled && !a.Extra
-	r.Delivery = r.Delivery.Apply(p.fact, p.meta, uint64(p.Revision))
-	r.last = Attempt{At: a.StartedAt, Took: time.Duration(a.TookMicros) * time.Microsecond, Status: a.Status, Succeeded: failed == nil}
-	if !a.Extra {
-		r.node = ""
-		if failed != nil && r.Open() {
-			r.node = p.meta.Actor
-		}
-	}
-	r.round()
+	r.attempted(p, a, failed)
 	x.foldHealth(p, r.Of.Subscription)
 	if failed == nil || !x.folds[failuresPart] {
 		return nil
@@ -62,18 +54,13 @@ func (x *projector) foldDelivery(p placed, of domain.DeliveryOf) error {
 	if r.Open() && x.directory.closed(r.Of.Subscription, r.RoundRevision) {
 		r.cancelled = true
 	}
-	kept := r.Of
-	r.Delivery = r.Delivery.Apply(p.fact, p.meta, uint64(p.Revision))
-	r.Of = kept
-	if _, again := p.fact.(*domain.RedeliveryRequested); again {
-		r.cancelled, r.node = false, ""
+	if again := r.offered(p); again {
 		s, err := x.anySubscription(r.Of.Subscription)
 		if err != nil {
 			return fmt.Errorf("%w: %w", errStore, err)
 		}
 		r.RoundRevision = min(r.RoundRevision, s.Revision)
 	}
-	r.round()
 	return nil
 }
 

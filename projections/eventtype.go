@@ -45,7 +45,7 @@ func (x *projector) foldEventType(p placed, org domain.OrganizationID, name stri
 	c.mu.Lock()
 	c.put(e)
 	c.mu.Unlock()
-	return x.writeJSON(eventTypeKey(x.in(eventTypeSpace), org, name), nil, e)
+	return x.writeJSON(eventTypeKey(x.in(eventTypeSpace), org, name), e)
 }
 
 // EventType returns a type that the organization itself defined, retired ones included; not those of its profile.

@@ -37,6 +37,8 @@ type message struct {
 	position  eventlog.Position
 	// targets are all that were ever recorded.
 	targets []domain.Target
+	// removed are those that a correction took away.
+	removed []domain.SubscriptionID
 }
 
 // loadMessage folds a message's stream; NotFound if there is none.
@@ -50,7 +52,7 @@ func (x *Fold) loadMessage(ctx context.Context, id domain.MessageID) (message, e
 		case *domain.MessageTargets:
 			m.targets = append(m.targets, f.Targets...)
 		case *domain.TargetsCorrected:
-			m.targets = append(m.targets, f.Added...)
+			m.targets, m.removed = append(m.targets, f.Added...), append(m.removed, f.Removed...)
 		}
 		return true
 	})
@@ -63,7 +65,11 @@ func (x *Fold) loadMessage(ctx context.Context, id domain.MessageID) (message, e
 // readFacts decodes a stream and calls each with its facts until it returns false. Events that may not be folded are
 // passed over: the fold itself counts and reports them.
 func (x *Fold) readFacts(ctx context.Context, stream string, each func(placed) bool) error {
-	for r, err := range x.Streams.Read(ctx, stream, 0) {
+	return x.readFactsFrom(ctx, stream, 0, each)
+}
+
+func (x *Fold) readFactsFrom(ctx context.Context, stream string, from eventlog.Revision, each func(placed) bool) error {
+	for r, err := range x.Streams.Read(ctx, stream, from) {
 		if err != nil {
 			return fmt.Errorf("read %s: %w", stream, err)
 		}

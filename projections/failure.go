@@ -45,14 +45,19 @@ func (x *projector) writeFailure(p placed, r *row, f *domain.AttemptFailed, ends
 	}
 	b := x.batch
 	b.key = appendFailureKey(b.key[:0], x.in(failureSpace), r.Of.Subscription, p.Position)
-	b.text = append(append(b.text[:0], status), p.ID[:]...)
-	b.text = append(b.text, r.Of.Message[:]...)
-	b.text = appendString(b.text, r.Of.EventType)
-	b.text = binary.AppendUvarint(b.text, uint64(f.Number))
-	b.text = binary.AppendUvarint(b.text, uint64(f.Status))
-	b.text = appendString(b.text, f.Reason)
-	b.text = appendTime(b.text, p.meta.At)
+	b.text = appendFailure(b.text[:0], status, p, r, f)
 	return b.set(b.key, b.text)
+}
+
+// appendFailure writes a failure's row.
+func appendFailure(b []byte, status byte, p placed, r *row, f *domain.AttemptFailed) []byte {
+	b = append(append(b, status), p.ID[:]...)
+	b = append(b, r.Of.Message[:]...)
+	b = appendString(b, r.Of.EventType)
+	b = binary.AppendUvarint(b, uint64(f.Number))
+	b = binary.AppendUvarint(b, uint64(f.Status))
+	b = appendString(b, f.Reason)
+	return appendTime(b, p.meta.At)
 }
 
 var failureStatuses = [...]string{statusFailed, statusDead, statusRejected}

@@ -132,6 +132,7 @@ func (x *Fold) Run(ctx context.Context) error {
 	running, stop := context.WithCancel(ctx)
 	beside.Go(func() { x.flushNowAndThen(running) })
 	beside.Go(func() { x.rebuildWhenAsked(running) })
+	beside.Go(func() { x.reconcile(running) })
 	err := x.Feed.Subscribe(ctx, x.progress.reached(), x.receive)
 	stop()
 	beside.Wait()

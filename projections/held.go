@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/hooklog/hooklog/domain"
-	"github.com/hooklog/hooklog/eventlog"
 )
 
 // held is what a projection holds in memory, as rows: by keyspace and key, without its first byte. What is looked at
@@ -34,6 +33,8 @@ func (m *models) holds(name string) (all []held) {
 		return []held{m.holdsRecent()}
 	case "corrections":
 		return []held{m.holdsCorrections()}
+	case "audit":
+		return []held{m.holdsAudit()}
 	}
 	return nil
 }
@@ -76,13 +77,6 @@ func (m *models) holdsSubscriptions() held {
 		h.rows[string(id[:])] = func() ([]byte, error) { return subscriptionRow(state, at) }
 	}
 	return h
-}
-
-// subscriptionRow is a subscription's row.
-func subscriptionRow(s *domain.Subscription, at eventlog.Position) ([]byte, error) {
-	place, _ := at.AppendBinary(nil)
-	text, err := json.Marshal(s)
-	return append(place, text...), err
 }
 
 func (m *models) holdsHealth() held {

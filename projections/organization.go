@@ -25,10 +25,10 @@ func (x *projector) foldOrganization(p placed) error {
 	if o, ok := d.organizations[id]; ok {
 		state = o.state
 	}
-	if _, begins := p.fact.(*domain.OrganizationRegistered); begins == state.Exists() {
-		return fmt.Errorf("%w: the organization exists already, or not yet", errMisplaced)
+	state, err := nextOrganization(state, p)
+	if err != nil {
+		return err
 	}
-	state = state.Apply(p.fact, p.meta)
 	d.mu.Lock()
 	d.putOrganization(state)
 	d.mu.Unlock()
@@ -42,18 +42,26 @@ func (x *projector) foldOrganization(p placed) error {
 	return x.writeOrganization(id)
 }
 
-func (x *projector) writeOrganization(id domain.OrganizationID) error {
-	o := x.directory.organizations[id]
-	return x.writeJSON(organizationKey(x.in(organizationSpace), id), nil, organizationRow{o.state, o.subscribers.Seen})
+// nextOrganization applies a fact to an organization.
+func nextOrganization(o domain.Organization, p placed) (domain.Organization, error) {
+	if _, begins := p.fact.(*domain.OrganizationRegistered); begins == o.Exists() {
+		return o, fmt.Errorf("%w: the organization exists already, or not yet", errMisplaced)
+	}
+	return o.Apply(p.fact, p.meta), nil
 }
 
-// writeJSON writes a row that holds a document after a prefix.
-func (x *projector) writeJSON(key, prefix []byte, row any) error {
+func (x *projector) writeOrganization(id domain.OrganizationID) error {
+	o := x.directory.organizations[id]
+	return x.writeJSON(organizationKey(x.in(organizationSpace), id), organizationRow{o.state, o.subscribers.Seen})
+}
+
+// writeJSON writes a row that holds a document.
+func (x *projector) writeJSON(key []byte, row any) error {
 	text, err := json.Marshal(row)
 	if err != nil {
 		return fmt.Errorf("%w: encode a row: %w", errStore, err)
 	}
-	return x.batch.set(key, append(prefix, text...))
+	return x.batch.set(key, text)
 }
 
 // Organization returns an organization that was registered.

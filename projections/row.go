@@ -108,6 +108,31 @@ func parseRow(sub domain.SubscriptionID, id domain.DeliveryID, value []byte) (*r
 	return r, in.end()
 }
 
+// attempted applies an outcome; failed is nil for a success.
+func (r *row) attempted(p placed, a *domain.Attempt, failed *domain.AttemptFailed) {
+	r.Delivery = r.Delivery.Apply(p.fact, p.meta, uint64(p.Revision))
+	r.last = Attempt{At: a.StartedAt, Took: time.Duration(a.TookMicros) * time.Microsecond, Status: a.Status, Succeeded: failed == nil}
+	if !a.Extra {
+		r.node = ""
+		if failed != nil && r.Open() {
+			r.node = p.meta.Actor
+		}
+	}
+	r.round()
+}
+
+// offered applies RetryDue or RedeliveryRequested. It reports whether a new round begins.
+func (r *row) offered(p placed) (again bool) {
+	kept := r.Of
+	r.Delivery = r.Delivery.Apply(p.fact, p.meta, uint64(p.Revision))
+	r.Of = kept
+	if _, again = p.fact.(*domain.RedeliveryRequested); again {
+		r.cancelled, r.node = false, ""
+	}
+	r.round()
+	return again
+}
+
 // round gives the row's times the precision that the store keeps, whatever precision a fact had.
 func (r *row) round() {
 	r.Of.PublishedAt, r.Due, r.OfferedAt = domain.Time(r.Of.PublishedAt), domain.Time(r.Due), domain.Time(r.OfferedAt)

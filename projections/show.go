@@ -32,6 +32,7 @@ var showers = [maxSpaces]shower{
 	failureSpace:      {showFailureKey, showFailure},
 	dueSpace:          {showDeliveryKey("due"), showDue},
 	correctionSpace:   {showMessageKey("correction of"), showCorrection},
+	auditSpace:        {showAuditKey, showAudit},
 }
 
 // showKey names a row for people.

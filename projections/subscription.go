@@ -19,12 +19,9 @@ func (x *projector) foldSubscription(p placed) error {
 	if known {
 		state = *s.state
 	}
-	if _, begins := p.fact.(*domain.SubscriptionCreated); begins == known || begins != (p.Revision == 0) || state.Deleted {
-		return fmt.Errorf("%w: the subscription exists already, not yet, or no more", errMisplaced)
-	}
-	next := state.Apply(p.fact, p.meta, uint64(p.Revision))
-	if !next.Exists() {
-		return fmt.Errorf("%w: a subscription of no organization", errMisplaced)
+	next, err := nextSubscription(state, known, p)
+	if err != nil {
+		return err
 	}
 	d.mu.Lock()
 	s = d.putSubscription(&next, p.Position)
@@ -39,10 +36,25 @@ func (x *projector) foldSubscription(p placed) error {
 	return x.writeSubscription(&next, p)
 }
 
+// nextSubscription applies a fact to a subscription that is known or not.
+func nextSubscription(s domain.Subscription, known bool, p placed) (domain.Subscription, error) {
+	if _, begins := p.fact.(*domain.SubscriptionCreated); begins == known || begins != (p.Revision == 0) || s.Deleted {
+		return s, fmt.Errorf("%w: the subscription exists already, not yet, or no more", errMisplaced)
+	}
+	next := s.Apply(p.fact, p.meta, uint64(p.Revision))
+	if !next.Exists() {
+		return s, fmt.Errorf("%w: a subscription of no organization", errMisplaced)
+	}
+	return next, nil
+}
+
 // writeSubscription writes what a fact of a subscription made of it.
 func (x *projector) writeSubscription(s *domain.Subscription, p placed) error {
-	place, _ := p.Position.AppendBinary(nil)
-	if err := x.writeJSON(subscriptionKey(x.in(subscriptionSpace), s.ID), place, s); err != nil {
+	text, err := subscriptionRow(s, p.Position)
+	if err != nil {
+		return fmt.Errorf("%w: encode a row: %w", errStore, err)
+	}
+	if err := x.batch.set(subscriptionKey(x.in(subscriptionSpace), s.ID), text); err != nil {
 		return err
 	}
 	switch p.fact.(type) {
@@ -61,6 +73,13 @@ func (x *projector) writeSubscription(s *domain.Subscription, p placed) error {
 		}
 	}
 	return x.writeOrganization(s.Organization)
+}
+
+// subscriptionRow is a subscription's row: the place of its last fact, then the state.
+func subscriptionRow(s *domain.Subscription, at eventlog.Position) ([]byte, error) {
+	place, _ := at.AppendBinary(nil)
+	text, err := json.Marshal(s)
+	return append(place, text...), err
 }
 
 // placeSize is the length of the place before a subscription's document.

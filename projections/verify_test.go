@@ -129,6 +129,11 @@ func TestVerifyFindsWhatIsWrongInMemory(t *testing.T) {
 		"catalogue":   func(m *models) { clear(m.types.types) },
 		"corrections": func(m *models) { clear(m.directory.corrections) },
 		"due":         func(m *models) { m.due.open.Add(1) },
+		"audit": func(m *models) {
+			view := *m.audit.view.Load()
+			view.facts = view.facts[:len(view.facts)-1]
+			m.audit.view.Store(&view)
+		},
 		"deliveries": func(m *models) {
 			for i, r := range m.recent.slots {
 				if r != nil {

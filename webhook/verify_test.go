@@ -46,6 +46,7 @@ func TestVerifyAcceptsWhatWasSigned(t *testing.T) {
 			}{
 				{"at once", a.Secrets, a.At, time.Minute, false},
 				{"second of two secrets", []string{otherStandardSecret, a.Secrets[0]}, a.At, time.Minute, false},
+				{"first of two secrets", []string{a.Secrets[0], otherStandardSecret}, a.At, time.Minute, false},
 				{"clock within the tolerance behind", a.Secrets, second.Add(-59 * time.Second), time.Minute, false},
 				{"old within the tolerance", a.Secrets, second.Add(time.Minute), time.Minute, false},
 				{"too old", a.Secrets, a.At.Add(time.Minute + 1), time.Minute, true},
@@ -236,6 +237,7 @@ func TestHostileHeaders(t *testing.T) {
 		want                error
 	}{
 		{"good one after what is no base64", "webhook-signature", "v1,??? v1, v1 " + good, nil},
+		{"good one before another", "webhook-signature", good + " v1," + strings.Repeat("A", 43) + "=", nil},
 		{"good one amid many", "webhook-signature", strings.Repeat("v1,AAAA ", 400) + good, nil},
 		{"a megabyte of signatures", "webhook-signature", strings.Repeat("v1,AAAA ", 1<<17) + good, ErrHeaderFormat},
 		{"a megabyte of id", "webhook-id", strings.Repeat("x", 1<<20), ErrHeaderFormat},

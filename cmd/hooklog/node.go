@@ -27,6 +27,8 @@ type node struct {
 	settings *settings
 	logger   zerolog.Logger
 	actor    string // node:<id>
+	// strangers are variables of the environment that look like settings and are none.
+	strangers []string
 
 	log        *embedded.Log
 	keys       *sealing.Keyset
@@ -151,7 +153,7 @@ func (n *node) openDispatcher(context.Context) (err error) {
 
 func (n *node) openAPI(context.Context) (err error) {
 	n.api, err = httpd.New(httpd.Config{Commands: n.commands, Fold: n.fold, Positions: positionsOf{n.fold}, Readiness: n.fold, Stopping: n.stopping.Load,
-		Groups: groupsOf{n.log}, Backups: n.backups, Node: n.actor,
+		Groups: groupsOf{n.log}, Backups: n.backups, Doctor: n, Node: n.actor,
 		Pressure:    &pressure{backlog: n.fold.UnsentDeliveries, maxBacklog: n.settings.maxBacklog, free: n.log.FreeSpace, minFree: n.settings.minFree},
 		Unavailable: unavailable, RateLimit: n.settings.rateLimit, Registry: n.registry, Logger: part(n.logger, "http")})
 	return err

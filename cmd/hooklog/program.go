@@ -38,6 +38,10 @@ func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stder
 		return exitOK
 	}
 	tell(stderr, err)
+	var coded *exitError
+	if errors.As(err, &coded) {
+		return coded.code
+	}
 	if errors.As(err, new(*usageError)) {
 		return exitUsage
 	}
@@ -62,7 +66,7 @@ func (p *program) rootCommand() *cobra.Command {
 		p.serveCommand(), p.demoCommand(), p.quickstartCommand(),
 		p.organizationsCommand(), p.keysCommand(), p.eventTypesCommand(), p.eventsCommand(),
 		p.subscriptionsCommand(), p.deliveriesCommand(), p.simulateCommand(),
-		p.groupsCommand(), p.logCommand(), p.keysetCommand(), p.configCommand(), p.versionCommand(),
+		p.groupsCommand(), p.doctorCommand(), p.logCommand(), p.keysetCommand(), p.configCommand(), p.versionCommand(),
 	)
 	return root
 }
@@ -79,6 +83,14 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	c.AddCommand(commands...)
 	return c
 }
+
+// exitError ends the program with a code of its own.
+type exitError struct {
+	code int
+	error
+}
+
+func (e *exitError) Unwrap() error { return e.error }
 
 // usageError is what a person typed wrongly.
 type usageError struct{ error }

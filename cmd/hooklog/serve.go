@@ -33,6 +33,7 @@ func (p *program) serveCommand() *cobra.Command {
 		if err != nil {
 			return err
 		}
+		n.strangers = cfg.strangers
 		defer func() { err = errors.Join(err, n.close()) }()
 		return n.run(c.Context())
 	}
