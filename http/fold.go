@@ -10,4 +10,5 @@ type Fold interface {
 	Messages
 	Deliveries
 	Simulations
+	Projections
 }

@@ -347,6 +347,16 @@ func (s *scene) refusals() []refusal {
 		{"type.ref", "PATCH", types + "/order.gone", s.operator, `{"category":"x"}`, nil, 409, "retired", ""},
 		{"type.ref", "POST", orgs + "/shut/event-types", s.operator, `{"name":"a.b"}`, nil, 409, "closed", ""},
 
+		{"auth.scope", "GET", "/api/v1/projections", s.auditor, "", nil, 403, "operator", ""},
+		{"auth.scope", "POST", "/api/v1/projections/rebuild", s.platform, "", nil, 403, "operator", ""},
+		{"auth.scope", "POST", "/api/v1/projections/due/rebuild", s.auditor, "", nil, 403, "operator", ""},
+		{"auth.scope", "DELETE", "/api/v1/projections/due/rebuild", s.auditor, "", nil, 403, "operator", ""},
+		{"auth.scope", "POST", "/api/v1/projections/due/verify", s.partner, "", nil, 403, "operator", ""},
+		{"projection.name", "POST", "/api/v1/projections/nothing/rebuild", s.operator, "", nil, 404, "no such projection", ""},
+		{"projection.name", "DELETE", "/api/v1/projections/nothing/rebuild", s.operator, "", nil, 404, "no such projection", ""},
+		{"projection.name", "DELETE", "/api/v1/projections/due/rebuild", s.operator, "", nil, 404, "no rebuild of due", ""},
+		{"projection.name", "POST", "/api/v1/projections/nothing/verify", s.operator, "", nil, 404, "no such projection", ""},
+		{"list.limit", "POST", "/api/v1/projections/due/verify?limit=201", s.operator, "", nil, 422, "", "limit"},
 		{"auth.scope", "GET", "/api/v1/groups", s.auditor, "", nil, 403, "operator", ""},
 		{"auth.scope", "POST", "/api/v1/groups/work-v1/replay-parked", s.platform, "", nil, 403, "operator", ""},
 		{"auth.scope", "POST", "/api/v1/backups", s.auditor, "", nil, 403, "operator", ""},
@@ -464,4 +474,4 @@ func TestEveryRowIsTried(t *testing.T) {
 }
 
 // rowsOfOwnTests are those that need more than one request.
-var rowsOfOwnTests = []string{"request.behind", "request.late", "auth.slowed", "limit.exceeded", "publish.backlog", "publish.disk", "backup.running", "backup.disk", "simulation.busy"}
+var rowsOfOwnTests = []string{"request.behind", "request.late", "auth.slowed", "limit.exceeded", "publish.backlog", "publish.disk", "backup.running", "backup.disk", "simulation.busy", "projection.busy"}

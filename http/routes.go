@@ -79,6 +79,11 @@ func table() []*route {
 		{method: "PATCH", path: org + "/event-types/{name}", scopes: operators, handle: (*exchange).describeEventType},
 		{method: "DELETE", path: org + "/event-types/{name}", scopes: operators, handle: (*exchange).retireEventType},
 
+		{method: "GET", path: "/api/v1/projections", scopes: operators, handle: (*exchange).listProjections},
+		{method: "POST", path: "/api/v1/projections/rebuild", scopes: operators, handle: (*exchange).rebuildAll},
+		{method: "POST", path: "/api/v1/projections/{projection}/rebuild", scopes: operators, handle: (*exchange).rebuildProjection},
+		{method: "DELETE", path: "/api/v1/projections/{projection}/rebuild", scopes: operators, handle: (*exchange).cancelRebuild},
+		{method: "POST", path: "/api/v1/projections/{projection}/verify", scopes: operators, handle: (*exchange).verifyProjection},
 		{method: "GET", path: "/api/v1/groups", scopes: operators, handle: (*exchange).listGroups},
 		{method: "POST", path: "/api/v1/groups/{group}/replay-parked", scopes: operators, handle: (*exchange).replayParked},
 		{method: "POST", path: "/api/v1/backups", scopes: operators, handle: (*exchange).makeBackup},

@@ -4,13 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/hooklog/hooklog/eventlog/embedded"
+	"github.com/hooklog/hooklog/projections"
 	"github.com/hooklog/hooklog/sealing"
 )
 
@@ -46,6 +49,9 @@ var checks = []check{
 	{"orphans.messages", checkMessages},
 	{"fold.lag", checkLag},
 	{"fold.skipped", checkSkipped},
+	{"projections.differ", checkMismatches},
+	{"projections.rebuild", checkRebuilds},
+	{"projections.leftovers", checkProjectionLeftovers},
 	{"deliveries.overdue", checkOverdue},
 	{"deliveries.backlog", checkBacklog},
 }
@@ -350,6 +356,49 @@ func checkSkipped(x *examination) (all []finding) {
 		}
 	}
 	return all
+}
+
+func checkMismatches(x *examination) (all []finding) {
+	if x.live == nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(x.live.mismatches)) {
+		if n := x.live.mismatches[name]; n > 0 {
+			all = append(all, found(critical, fmt.Sprintf("%d rows of %s were found to be other than the log says.", n, name),
+				"hooklog projections verify "+name+" shows them, hooklog projections rebuild "+name+" puts them right. Please report it.")...)
+		}
+	}
+	return all
+}
+
+func checkRebuilds(x *examination) (all []finding) {
+	if x.live == nil {
+		return nil
+	}
+	told := map[time.Time]bool{} // one rebuild is told once, whatever it includes
+	for _, p := range x.live.projections {
+		r := p.Rebuild
+		if r == nil || told[r.StartedAt] {
+			continue
+		}
+		told[r.StartedAt] = true
+		names := strings.Join(r.Names, ", ")
+		switch r.State {
+		case projections.RebuildRunning:
+			all = append(all, found(note, fmt.Sprintf("%s are being rebuilt (%s): %.0f %% at %.0f facts/s.", names, r.Why, 100*r.Share, r.FactsPerSecond),
+				"Nothing: the old rows serve until it is done. hooklog projections list follows it.")...)
+		case projections.RebuildFailed:
+			all = append(all, found(warning, fmt.Sprintf("The rebuild of %s failed: %s.", names, r.Error), "The old rows serve on. Read the server's log, then ask for it again.")...)
+		}
+	}
+	return all
+}
+
+func checkProjectionLeftovers(x *examination) []finding {
+	if x.live == nil || len(x.live.leftovers) == 0 {
+		return nil
+	}
+	return found(note, "A rebuild left rows behind that nobody reads: "+strings.Join(x.live.leftovers, ", ")+".", "They are dropped at the next start or rebuild.")
 }
 
 func checkOverdue(x *examination) []finding {

@@ -18,6 +18,7 @@ import (
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
 	"github.com/hooklog/hooklog/eventlog/embedded"
+	"github.com/hooklog/hooklog/projections"
 	"github.com/hooklog/hooklog/sealing"
 )
 
@@ -271,6 +272,18 @@ var provocations = []provocation{
 		p.must(log.Close())
 		return p.folded(time.Now())
 	}},
+	{"projections.differ", critical, "2 rows of failures", func(p *patient) findings {
+		return (&examination{settings: p.settings(), live: &liveCondition{live: true, mismatches: map[string]uint64{"failures": 2, "due": 0}}}).diagnose()
+	}},
+	{"projections.rebuild", note, "failures, due are being rebuilt", func(p *patient) findings {
+		return p.rebuilding(projections.RebuildProgress{Names: []string{"failures", "due"}, State: projections.RebuildRunning, Why: projections.WhyVersion})
+	}},
+	{"projections.rebuild", warning, "the disk is full", func(p *patient) findings {
+		return p.rebuilding(projections.RebuildProgress{Names: []string{"due"}, State: projections.RebuildFailed, Error: "the disk is full"})
+	}},
+	{"projections.leftovers", note, "failures", func(p *patient) findings {
+		return (&examination{settings: p.settings(), live: &liveCondition{live: true, leftovers: []string{"failures"}}}).diagnose()
+	}},
 	{"deliveries.overdue", warning, "has been due for", func(p *patient) findings {
 		p.publishUnattended()
 		return p.folded(soon())
@@ -281,6 +294,17 @@ var provocations = []provocation{
 	{"deliveries.backlog", critical, "2 deliveries wait", func(p *patient) findings {
 		return (&examination{settings: &settings{maxBacklog: 1}, live: &liveCondition{live: true, unsent: 2}}).diagnose()
 	}},
+}
+
+// rebuilding examines a node with a rebuild, which two projections tell of and which is found once.
+func (p *patient) rebuilding(r projections.RebuildProgress) findings {
+	p.Helper()
+	all := (&examination{settings: p.settings(), live: &liveCondition{live: true, projections: []projections.ProjectionState{
+		{Name: "failures", Rebuild: &r}, {Name: "due", Rebuild: &r}}}}).diagnose()
+	if len(all) != 1 {
+		p.Errorf("one rebuild is told %d times", len(all))
+	}
+	return all
 }
 
 // consume lets a group take n facts and answers with a verdict.

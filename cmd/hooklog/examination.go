@@ -72,6 +72,8 @@ type liveCondition struct {
 	lag         time.Duration
 	live        bool
 	projections []projections.ProjectionState
+	mismatches  map[string]uint64
+	leftovers   []string
 	skipped     map[string]uint64
 	dueFor      time.Duration
 	unsent      int
@@ -101,7 +103,9 @@ func (n *node) examine(ctx context.Context, deep bool, now time.Time) *examinati
 	x.examineFiles()
 	x.examineLog(ctx, n.log, keys)
 	x.live = &liveCondition{lag: n.fold.Lag(), live: n.fold.Live(), projections: n.fold.State(), skipped: n.fold.Skipped(),
-		dueFor: dueSince(n.fold, x.now), unsent: n.fold.UnsentDeliveries()}
+		mismatches: n.fold.Mismatches(), dueFor: dueSince(n.fold, x.now), unsent: n.fold.UnsentDeliveries()}
+	x.live.leftovers, err = n.fold.Leftovers()
+	x.fault("look for rows that a rebuild left behind", err)
 	return x
 }
 

@@ -54,9 +54,16 @@ func dialable(l net.Listener) string {
 	return "http://" + at.String()
 }
 
-// serveHTTP serves until ctx ends, then waits at most grace for the requests under way.
+// lastGrace is how long requests may take to notice that they were given up.
+const lastGrace = 5 * time.Second
+
+// serveHTTP serves until ctx ends, then waits at most grace for the requests under way. Those that take longer are given
+// up by their contexts, so that none works on with what is closed next.
 func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, grace time.Duration, logger zerolog.Logger) error {
+	base, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	defer giveUp()
 	server := httpd.NewServer(l.Addr().String(), h)
+	server.BaseContext = func(net.Listener) context.Context { return base }
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	select {
@@ -64,15 +71,23 @@ func serveHTTP(ctx context.Context, l net.Listener, h http.Handler, grace time.D
 		return fmt.Errorf("serve %s: %w", l.Addr(), err)
 	case <-ctx.Done():
 	}
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
-	defer cancel()
-	err := server.Shutdown(stopping)
+	err := shutDown(server, grace)
 	if errors.Is(err, context.DeadlineExceeded) {
 		logger.Warn().Stringer("listener", l.Addr()).Msg("requests under way were cut off")
-		err = server.Close()
+		giveUp()
+		if err = shutDown(server, lastGrace); errors.Is(err, context.DeadlineExceeded) {
+			err = server.Close()
+		}
 	}
 	<-served
 	return err
+}
+
+// shutDown stops accepting and waits for the requests under way; context.DeadlineExceeded if they take too long.
+func shutDown(server *http.Server, grace time.Duration) error {
+	stopping, cancel := context.WithTimeout(context.Background(), grace)
+	defer cancel()
+	return server.Shutdown(stopping)
 }
 
 // operatorHandler is what the operator listener serves, without a key: keep it away from the public.

@@ -118,7 +118,7 @@ func (n *node) bootstrap(ctx context.Context) error {
 
 func (n *node) openFold(context.Context) (err error) {
 	n.fold, err = projections.Open(projections.Config{Dir: n.settings.projectionsDir(), Feed: n.log, Streams: n.log,
-		Codec: n.codec, Logger: part(n.logger, "projections")})
+		Codec: n.codec, Logger: part(n.logger, "projections"), RebuildRate: n.settings.rebuildRate, ReconcileRate: orOff(n.settings.reconcileRate)})
 	if err != nil {
 		return fmt.Errorf("open the read models in %s: %w", n.settings.projectionsDir(), err)
 	}
@@ -157,6 +157,14 @@ func (n *node) openAPI(context.Context) (err error) {
 		Pressure:    &pressure{backlog: n.fold.UnsentDeliveries, maxBacklog: n.settings.maxBacklog, free: n.log.FreeSpace, minFree: n.settings.minFree},
 		Unavailable: unavailable, RateLimit: n.settings.rateLimit, Registry: n.registry, Logger: part(n.logger, "http")})
 	return err
+}
+
+// orOff spells a rate of 0, which turns something off, as package projections does.
+func orOff(rate int) int {
+	if rate == 0 {
+		return -1
+	}
+	return rate
 }
 
 // part marks the lines of a component.

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/projections"
 )
 
 // metric is a number that is asked for when somebody looks.
@@ -33,6 +34,10 @@ var nodeTable = []metric{
 
 	{"hooklog_projection_lag_seconds", gauge, "How far a projection is behind the log.", []string{"projection"}},
 	{"hooklog_projection_skipped_total", total, "Events that were passed over since the start, by reason.", []string{"reason"}},
+	{"hooklog_projection_mismatches_total", total, "Rows of the read models found to be other than the log says, since the start.", []string{"projection"}},
+	{"hooklog_projection_rebuilding", gauge, "1 while a projection is folded again beside the one that serves.", []string{"projection"}},
+	{"hooklog_projection_rebuild_ratio", gauge, "How much of the log the rebuild that runs has folded again, 0 to 1; 0 if none runs.", []string{"projection"}},
+	{"hooklog_projection_rebuild_facts_per_second", gauge, "How fast the rebuild that runs folds; 0 if none runs.", []string{"projection"}},
 	{"hooklog_due", gauge, "Deliveries without an end: all that wait for an attempt, now or later.", nil},
 	{"hooklog_due_oldest_seconds", gauge, "How long the delivery that is due the longest has been due; 0 if none is.", nil},
 	{"hooklog_unsent", gauge, "Deliveries that wait for their first attempt.", nil},
@@ -176,6 +181,16 @@ func (m *nodeMetrics) collectFold(set setter) {
 	fold, now := m.node.fold, time.Now()
 	for _, p := range fold.State() {
 		set("hooklog_projection_lag_seconds", p.Lag.Seconds(), p.Name)
+		rebuilding, share, rate := 0.0, 0.0, 0.0
+		if r := p.Rebuild; r != nil && r.State == projections.RebuildRunning {
+			rebuilding, share, rate = 1, r.Share, r.FactsPerSecond
+		}
+		set("hooklog_projection_rebuilding", rebuilding, p.Name)
+		set("hooklog_projection_rebuild_ratio", share, p.Name)
+		set("hooklog_projection_rebuild_facts_per_second", rate, p.Name)
+	}
+	for name, n := range fold.Mismatches() {
+		set("hooklog_projection_mismatches_total", float64(n), name)
 	}
 	skipped := fold.Skipped()
 	for _, reason := range skipReasons {

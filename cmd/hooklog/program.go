@@ -66,7 +66,7 @@ func (p *program) rootCommand() *cobra.Command {
 		p.serveCommand(), p.demoCommand(), p.quickstartCommand(),
 		p.organizationsCommand(), p.keysCommand(), p.eventTypesCommand(), p.eventsCommand(),
 		p.subscriptionsCommand(), p.deliveriesCommand(), p.simulateCommand(),
-		p.groupsCommand(), p.doctorCommand(), p.logCommand(), p.keysetCommand(), p.configCommand(), p.versionCommand(),
+		p.projectionsCommand(), p.groupsCommand(), p.doctorCommand(), p.logCommand(), p.keysetCommand(), p.configCommand(), p.versionCommand(),
 	)
 	return root
 }
