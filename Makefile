@@ -8,7 +8,7 @@ PACKAGES := ./...
 
 .PHONY: help
 help: ## this list
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
 run: build ## build, then watch a signed delivery arrive (hooklog demo); Ctrl-C ends it
@@ -28,6 +28,10 @@ lint: ## formatting, vet and staticcheck only
 	if [ -n "$$unformatted" ]; then echo "not gofmt-ed:"; echo "$$unformatted"; exit 1; fi
 	$(GO) vet $(PACKAGES)
 	$(GO) tool staticcheck $(PACKAGES)
+
+.PHONY: test-clients
+test-clients: ## the official Go client's own tests and a Node script against eventlog/esdbserver (needs a network and Node)
+	HOOKLOG_CLIENTS=1 $(GO) test -count=1 -timeout 15m -run TestOfficialClients -v ./eventlog/esdbserver
 
 .PHONY: bench
 bench: build ## deliveries/s and CPU beside a bare relay and a bare loop, on this machine (at most 5 minutes)

@@ -54,12 +54,21 @@ func (s *groupService) Create(ctx context.Context, req *persistent.CreateReq) (*
 	case *persistent.CreateReq_Options_Stream:
 		key.stream, at = named(v.Stream.GetStreamIdentifier()), createStreamStart(v.Stream)
 	default:
-		return nil, status.Error(codes.InvalidArgument, "the stream is missing")
+		//lint:ignore SA1019 the Node client sends the fields that came before
+		key.stream, at = named(o.GetStreamIdentifier()), oldStart(o.GetSettings().GetRevision())
 	}
 	if err := s.groups.create(ctx, key, with, at); err != nil {
 		return nil, s.groupRefusal(ctx, "create a persistent subscription", key, err)
 	}
 	return &persistent.CreateResp{}, nil
+}
+
+// oldStart reads a revision that is the end if it is the largest number there is.
+func oldStart(revision uint64) start {
+	if revision == math.MaxUint64 {
+		return start{end: true}
+	}
+	return start{place: revision}
 }
 
 func createAllStart(o *persistent.CreateReq_AllOptions) start {
@@ -96,7 +105,8 @@ func (s *groupService) Update(ctx context.Context, req *persistent.UpdateReq) (*
 	case *persistent.UpdateReq_Options_Stream:
 		key.stream, at = named(v.Stream.GetStreamIdentifier()), updateStreamStart(v.Stream)
 	default:
-		return nil, status.Error(codes.InvalidArgument, "the stream is missing")
+		//lint:ignore SA1019 as in Create
+		key.stream, at = named(o.GetStreamIdentifier()), oldStart(o.GetSettings().GetRevision())
 	}
 	if err := s.groups.update(ctx, key, updateSettings(o.GetSettings()), at); err != nil {
 		return nil, s.groupRefusal(ctx, "update a persistent subscription", key, err)
