@@ -22,21 +22,21 @@ type GroupState struct {
 	Own bool
 	// Checkpoint is the place up to which all facts are finished or parked, LastKnown the last that was looked at.
 	Checkpoint, LastKnown fmt.Stringer
-	// Behind counts the facts in the log after the checkpoint.
-	Behind                      uint64
+	// Behind counts the facts in the log after the checkpoint; nil if the log cannot tell.
+	Behind                      *uint64
 	InFlight, Parked, Consumers int
 }
 
 // groupBody is a consumer group.
 type groupBody struct {
-	Name       string `json:"name"`
-	Own        bool   `json:"own"`
-	Checkpoint string `json:"checkpoint"`
-	LastKnown  string `json:"last_known"`
-	Behind     uint64 `json:"behind"`
-	InFlight   int    `json:"in_flight"`
-	Parked     int    `json:"parked"`
-	Consumers  int    `json:"consumers"`
+	Name       string  `json:"name"`
+	Own        bool    `json:"own"`
+	Checkpoint string  `json:"checkpoint"`
+	LastKnown  string  `json:"last_known"`
+	Behind     *uint64 `json:"behind"`
+	InFlight   int     `json:"in_flight"`
+	Parked     int     `json:"parked"`
+	Consumers  int     `json:"consumers"`
 }
 
 func showGroup(g GroupState) groupBody {

@@ -20,7 +20,7 @@ type oneGroup struct{ parked int }
 
 func (g *oneGroup) Groups(context.Context) ([]httpd.GroupState, error) {
 	return []httpd.GroupState{{Name: "work-v1", Own: true, Checkpoint: eventlog.PositionOf(0, 7), LastKnown: eventlog.PositionOf(0, 12),
-		Behind: 5, InFlight: 2, Parked: g.parked, Consumers: 1}}, nil
+		Behind: new(uint64(5)), InFlight: 2, Parked: g.parked, Consumers: 1}}, nil
 }
 
 func (g *oneGroup) ReplayParked(_ context.Context, name string) (int, error) {

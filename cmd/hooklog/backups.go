@@ -15,7 +15,6 @@ import (
 
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
-	"github.com/hooklog/hooklog/eventlog/embedded"
 	httpd "github.com/hooklog/hooklog/http"
 )
 
@@ -30,12 +29,19 @@ var backupName = regexp.MustCompile(`^\d{8}T\d{6}\.\d{6}Z$`)
 // backups copies the log of a running node into a folder of its data directory, from where `hooklog log backup` moves
 // the copy. So nobody on the network chooses where the server writes.
 type backups struct {
-	log     *embedded.Log
+	log     backedUp
 	dir     string
 	minFree uint64
 
 	making sync.Mutex
 	counts backupCounts
+}
+
+// backedUp is what a backup needs of a log.
+type backedUp interface {
+	Head(ctx context.Context) (eventlog.Position, error)
+	FreeSpace() (uint64, error)
+	Backup(ctx context.Context, dir string) error
 }
 
 // backupCounts are for metrics.
@@ -46,7 +52,7 @@ type backupCounts struct {
 	lastTook     time.Duration
 }
 
-func newBackups(log *embedded.Log, s *settings) *backups {
+func newBackups(log backedUp, s *settings) *backups {
 	return &backups{log: log, dir: s.backupsDir(), minFree: s.minFree}
 }
 

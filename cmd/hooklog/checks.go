@@ -239,7 +239,7 @@ func checkClock(x *examination) []finding {
 const backupsWanted = 7 * day
 
 func checkBackupAge(x *examination) []finding {
-	if x.facts == 0 {
+	if x.facts == 0 || !x.settings.esdbURL.IsZero() { // EventStoreDB is backed up with its own means.
 		return nil
 	}
 	do := "hooklog log backup DIR, from a timer; keep the keyset elsewhere."
@@ -275,7 +275,7 @@ func checkGroupsBehind(x *examination) (all []finding) {
 		if !g.Own || g.waiting < underway {
 			continue
 		}
-		f := finding{severity: warning, found: fmt.Sprintf("The group %s is %d facts behind; the first has waited %v.", g.Name, g.Behind, g.waiting.Round(time.Second)),
+		f := finding{severity: warning, found: fmt.Sprintf("The group %s is %s behind; the first has waited %v.", g.Name, g.behind(), g.waiting.Round(time.Second)),
 			do: "Look what is in flight (hooklog groups list); a restart hands it out again and repeats nothing that had ended."}
 		if x.live == nil {
 			f.severity, f.do = note, "Start the server: it hands out what is there."
@@ -293,7 +293,7 @@ func checkConsumers(x *examination) (all []finding) {
 			all = append(all, found(critical, "Nobody consumes the group "+g.Name+": nothing that is published is attempted but by the clock.",
 				"Look for a jump of the clock in the server's log; a dispatcher joins again a minute after one.")...)
 		default:
-			all = append(all, found(note, fmt.Sprintf("Nobody consumes the group %s, which is %d facts behind: it is an older release's or another program's.", g.Name, g.Behind),
+			all = append(all, found(note, fmt.Sprintf("Nobody consumes the group %s, which is %s behind: it is an older release's or another program's.", g.Name, g.behind()),
 				"Nothing depends on it; its program, if there is one, does not run.")...)
 		}
 	}

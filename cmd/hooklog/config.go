@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -38,7 +39,7 @@ func (p *program) configCommand() *cobra.Command {
 // writeTOML writes a file that --config reads back; what is secret is left out of it.
 func (cfg *configuration) writeTOML(w io.Writer) error {
 	for _, r := range cfg.rows {
-		if r.hidden && r.value.String() != "" {
+		if strings.Contains(r.value.String(), hiddenText) {
 			if _, err := fmt.Fprintf(w, "# %s: %s, from %s\n", r.name, hiddenText, r.source); err != nil {
 				return err
 			}

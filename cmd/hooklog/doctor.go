@@ -67,7 +67,7 @@ func (p *program) examine(ctx context.Context, c *cobra.Command, cfg *configurat
 			found: fmt.Sprintf("The settings cannot be used: %v.", err), do: "Correct them; hooklog config shows where each comes from."}}.told()}, nil
 	}
 	s := &cfg.settings
-	if cfg.given("url") {
+	if cfg.given("url") || !s.esdbURL.IsZero() {
 		return examineServer(ctx, s, deep)
 	}
 	log, err := openStopped(s, zerolog.Nop(), true)

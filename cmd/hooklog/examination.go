@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -45,7 +46,7 @@ type examination struct {
 	freeKnown bool
 	growth    float64 // bytes a day; 0 if there is no telling
 	distance  time.Duration
-	facts     uint64
+	facts     uint64 // at least 1 if the log holds some and cannot count them
 	groups    []groupCondition
 	slugs     []string           // reserved without an organization
 	messages  []domain.MessageID // without all of their parts
@@ -65,6 +66,14 @@ type exposedFile struct {
 type groupCondition struct {
 	httpd.GroupState
 	waiting time.Duration
+}
+
+// behind says how many facts it has before it.
+func (g groupCondition) behind() string {
+	if g.Behind == nil {
+		return "an unknown number of facts"
+	}
+	return strconv.FormatUint(*g.Behind, 10) + " facts"
 }
 
 // liveCondition is what only a running node knows.
@@ -91,7 +100,7 @@ func examineStopped(ctx context.Context, s *settings, log *embedded.Log, deep bo
 	keys, err := sealing.ReadKeyset(s.keysetPath())
 	x.keyset = err
 	x.examineFiles()
-	x.examineLog(ctx, log, keys)
+	x.examineLog(ctx, ownLog{log}, keys)
 	return x
 }
 
@@ -138,23 +147,30 @@ func (x *examination) examineFiles() {
 }
 
 // examineLog looks at the log. keys are nil if the keyset cannot be read.
-func (x *examination) examineLog(ctx context.Context, log *embedded.Log, keys *sealing.Keyset) {
+func (x *examination) examineLog(ctx context.Context, log backend, keys *sealing.Keyset) {
 	head, err := log.Head(ctx)
 	x.fault("find the head of the log", err)
-	_, x.facts = head.Halves()
+	facts, counted := log.between(eventlog.Position{}, head)
+	if x.facts = facts; !counted && !head.IsZero() {
+		x.facts = 1 // At least.
+	}
 	free, err := log.FreeSpace()
 	x.free, x.freeKnown = free, err == nil
 	if !errors.Is(err, errors.ErrUnsupported) {
 		x.fault("ask for the free space", err)
 	}
-	x.growth, err = growthPerDay(ctx, log, x.settings.logDir(), x.facts, x.now)
-	x.fault("find out how fast the log grows", err)
+	if counted {
+		x.growth, err = growthPerDay(ctx, log, x.settings.logDir(), facts, x.now)
+		x.fault("find out how fast the log grows", err)
+	}
 	x.distance, err = clockDistance(ctx, log, x.now)
 	x.fault("compare the clock", err)
 	x.groups, err = groupConditions(ctx, log, x.now)
 	x.fault("look at the consumer groups", err)
-	x.slugs, err = slugsWithoutOrganization(ctx, log, x.now)
-	x.fault("look for slugs without organization", err)
+	if log, ok := log.(streamLister); ok {
+		x.slugs, err = slugsWithoutOrganization(ctx, log, x.now)
+		x.fault("look for slugs without organization", err)
+	}
 	if keys == nil {
 		return
 	}
@@ -173,7 +189,7 @@ func (x *examination) examineLog(ctx context.Context, log *embedded.Log, keys *s
 }
 
 // groupConditions tells how the groups stand.
-func groupConditions(ctx context.Context, log *embedded.Log, now time.Time) ([]groupCondition, error) {
+func groupConditions(ctx context.Context, log backend, now time.Time) ([]groupCondition, error) {
 	groups, err := groupsOf{log}.Groups(ctx)
 	if err != nil {
 		return nil, err
@@ -181,7 +197,7 @@ func groupConditions(ctx context.Context, log *embedded.Log, now time.Time) ([]g
 	conditions := make([]groupCondition, len(groups))
 	for i, g := range groups {
 		conditions[i].GroupState = g
-		if g.Behind == 0 {
+		if g.Behind != nil && *g.Behind == 0 {
 			continue
 		}
 		checkpoint, err := eventlog.ParsePosition(g.Checkpoint.String())
@@ -207,7 +223,7 @@ const (
 
 // growthPerDay measures how many facts the last day brought, or, of a younger log, its whole life, at the size that a
 // fact has on the average.
-func growthPerDay(ctx context.Context, log *embedded.Log, dir string, facts uint64, now time.Time) (float64, error) {
+func growthPerDay(ctx context.Context, log eventlog.Feed, dir string, facts uint64, now time.Time) (float64, error) {
 	if facts == 0 {
 		return 0, nil
 	}
@@ -232,7 +248,7 @@ func growthPerDay(ctx context.Context, log *embedded.Log, dir string, facts uint
 }
 
 // factsBefore counts the facts that were recorded before a time, looking at as many as the number has bits.
-func factsBefore(ctx context.Context, log *embedded.Log, facts uint64, at time.Time) (uint64, error) {
+func factsBefore(ctx context.Context, log eventlog.Feed, facts uint64, at time.Time) (uint64, error) {
 	low, high := uint64(0), facts
 	for low < high {
 		middle := low + (high-low)/2
@@ -252,8 +268,14 @@ func factsBefore(ctx context.Context, log *embedded.Log, facts uint64, at time.T
 // underway is how long something unfinished may just be on its way.
 const underway = 10 * time.Minute
 
+// streamLister is a log that can list its streams. EventStoreDB cannot.
+type streamLister interface {
+	eventlog.Streams
+	StreamNames(ctx context.Context, prefix string) iter.Seq2[string, error]
+}
+
 // slugsWithoutOrganization finds slugs whose registration stopped half-way.
-func slugsWithoutOrganization(ctx context.Context, log *embedded.Log, now time.Time) (slugs []string, err error) {
+func slugsWithoutOrganization(ctx context.Context, log streamLister, now time.Time) (slugs []string, err error) {
 	for stream, err := range log.StreamNames(ctx, domain.SlugStream("")) {
 		if err != nil {
 			return nil, err
@@ -287,7 +309,7 @@ func firstOf(ctx context.Context, log eventlog.Streams, stream string) (eventlog
 }
 
 // unfinishedMessages reads the whole log for messages that lack parts of their targets.
-func unfinishedMessages(ctx context.Context, log *embedded.Log, c *commands.Commands, now time.Time) (ids []domain.MessageID, err error) {
+func unfinishedMessages(ctx context.Context, log backend, c *commands.Commands, now time.Time) (ids []domain.MessageID, err error) {
 	const published = "hooklog.MessagePublished."
 	for e, err := range log.ReadAll(ctx, eventlog.Position{}) {
 		if err != nil {

@@ -14,14 +14,14 @@ const groupsPath = "/api/v1/groups"
 
 // consumerGroup is what the server says of one.
 type consumerGroup struct {
-	Name       string `json:"name"`
-	Own        bool   `json:"own"`
-	Checkpoint string `json:"checkpoint"`
-	LastKnown  string `json:"last_known"`
-	Behind     uint64 `json:"behind"`
-	InFlight   int    `json:"in_flight"`
-	Parked     int    `json:"parked"`
-	Consumers  int    `json:"consumers"`
+	Name       string  `json:"name"`
+	Own        bool    `json:"own"`
+	Checkpoint string  `json:"checkpoint"`
+	LastKnown  string  `json:"last_known"`
+	Behind     *uint64 `json:"behind"`
+	InFlight   int     `json:"in_flight"`
+	Parked     int     `json:"parked"`
+	Consumers  int     `json:"consumers"`
 }
 
 func (p *program) groupsCommand() *cobra.Command {
@@ -34,7 +34,11 @@ func (p *program) groupsList() *cobra.Command {
 			"checkpoint, which is stored once a second; PARKED are facts that were handed out in vain and set aside."}
 	return p.clientCommand(c, func(ctx context.Context, c *client, _ []string, s show) error {
 		return listOf(ctx, c, s, groupsPath, "NAME OWN CHECKPOINT LAST-KNOWN BEHIND IN-FLIGHT PARKED CONSUMERS", func(g consumerGroup) []string {
-			return []string{g.Name, yesNo(g.Own), g.Checkpoint, g.LastKnown, strconv.FormatUint(g.Behind, 10),
+			behind := "unknown"
+			if g.Behind != nil {
+				behind = strconv.FormatUint(*g.Behind, 10)
+			}
+			return []string{g.Name, yesNo(g.Own), g.Checkpoint, g.LastKnown, behind,
 				strconv.Itoa(g.InFlight), strconv.Itoa(g.Parked), strconv.Itoa(g.Consumers)}
 		})
 	})

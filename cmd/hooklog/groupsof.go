@@ -8,12 +8,11 @@ import (
 	"github.com/hooklog/hooklog/dispatcher"
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
-	"github.com/hooklog/hooklog/eventlog/embedded"
 	httpd "github.com/hooklog/hooklog/http"
 )
 
 // groupsOf tells operators of the consumer groups that a log keeps.
-type groupsOf struct{ log *embedded.Log }
+type groupsOf struct{ log backend }
 
 // Groups returns how all of them stand.
 func (g groupsOf) Groups(ctx context.Context) ([]httpd.GroupState, error) {
@@ -39,18 +38,12 @@ func (g groupsOf) state(ctx context.Context, name string) (httpd.GroupState, err
 	if err != nil {
 		return httpd.GroupState{}, err
 	}
-	return httpd.GroupState{Name: name, Own: name == dispatcher.Group.Name, Checkpoint: s.Checkpoint, LastKnown: s.LastKnown,
-		Behind: factsBetween(s.Checkpoint, head), InFlight: s.InFlight, Parked: s.Parked, Consumers: s.Consumers}, nil
-}
-
-// factsBetween counts the facts of an embedded log after one place and up to another: its positions are dense.
-func factsBetween(from, to eventlog.Position) uint64 {
-	_, a := from.Halves()
-	_, b := to.Halves()
-	if b < a {
-		return 0
+	state := httpd.GroupState{Name: name, Own: name == dispatcher.Group.Name, Checkpoint: s.Checkpoint, LastKnown: s.LastKnown,
+		InFlight: s.InFlight, Parked: s.Parked, Consumers: s.Consumers}
+	if n, ok := g.log.between(s.Checkpoint, head); ok {
+		state.Behind = &n
 	}
-	return b - a
+	return state, nil
 }
 
 // ReplayParked puts the parked facts of a group back.

@@ -16,7 +16,6 @@ import (
 	"github.com/hooklog/hooklog/dispatcher"
 	"github.com/hooklog/hooklog/dispatcher/egress"
 	"github.com/hooklog/hooklog/domain"
-	"github.com/hooklog/hooklog/eventlog/embedded"
 	httpd "github.com/hooklog/hooklog/http"
 	"github.com/hooklog/hooklog/projections"
 	"github.com/hooklog/hooklog/sealing"
@@ -30,7 +29,8 @@ type node struct {
 	// strangers are variables of the environment that look like settings and are none.
 	strangers []string
 
-	log        *embedded.Log
+	log        backend
+	fresh      bool // Hooklog had not written to the log before this start
 	keys       *sealing.Keyset
 	codec      *domain.Codec
 	fold       *projections.Fold
@@ -82,14 +82,16 @@ func (n *node) openData(context.Context) error {
 	return nil
 }
 
-// openLog opens the log first of all: its lock keeps every other process away from the data directory.
-func (n *node) openLog(context.Context) (err error) {
-	options := embedded.Options{CacheSize: int64(n.settings.logCache), Logger: part(n.logger, "log")}
-	if n.log, err = embedded.Open(n.settings.logDir(), options); err != nil {
+// openLog opens the log first of all: the lock of an embedded one keeps every other process away from the data directory.
+func (n *node) openLog(ctx context.Context) (err error) {
+	if n.log, err = openBackend(ctx, n); err != nil {
 		return err
 	}
 	n.atClose(n.log.Close)
-	if n.keys, err = openKeyset(n.settings, n.logger, n.log.Empty()); err != nil {
+	if n.fresh, err = n.log.fresh(ctx); err != nil {
+		return err
+	}
+	if n.keys, err = openKeyset(n.settings, n.logger, n.fresh && !n.log.shared()); err != nil {
 		return err
 	}
 	n.codec = domain.NewCodec(n.keys)
@@ -110,10 +112,13 @@ func (n *node) bootstrap(ctx context.Context) error {
 		return err
 	}
 	by := commands.By{Actor: n.actor}
-	if err := c.CheckKeyset(ctx, by, n.log.Empty()); err != nil {
+	if err := c.CheckKeyset(ctx, by, n.fresh); err != nil {
 		return fmt.Errorf("keyset %s: %w", n.settings.keysetPath(), err)
 	}
-	return ensureOperatorKey(ctx, c, by, n.settings.operatorKeyPath(), n.logger)
+	if err := ensureOperatorKey(ctx, c, by, n.settings.operatorKeyPath(), n.logger); err != nil {
+		return err
+	}
+	return bindReadModels(ctx, n.log, n.settings, n.logger)
 }
 
 func (n *node) openFold(context.Context) (err error) {
@@ -144,7 +149,7 @@ func (n *node) openDispatcher(context.Context) (err error) {
 	n.attempts = newAttemptMetrics(n.registry)
 	n.dispatcher, err = dispatcher.New(dispatcher.Config{
 		Groups: n.log, Fold: foldOf{n.fold}, Recorder: recorderOf{n.commands, commands.By{Actor: n.actor}}, Sender: n.sender,
-		Codec: n.codec, Node: n.actor, Alone: true, StopGrace: n.settings.stopGrace, Observe: n.attempts.observe,
+		Codec: n.codec, Node: n.actor, Alone: !n.log.shared(), StopGrace: n.settings.stopGrace, Observe: n.attempts.observe,
 		Logger: part(n.logger, "dispatcher"),
 		Limits: dispatcher.Limits{Lane: n.settings.perSubscription, Host: n.settings.perHost, Process: n.settings.maxInFlight},
 	})

@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
 	"github.com/hooklog/hooklog/projections"
 )
 
@@ -47,7 +48,9 @@ var nodeTable = []metric{
 	{"hooklog_log_events_total", total, "Facts appended since the start.", nil},
 	{"hooklog_log_syncs_total", total, "Syncs of the log since the start.", nil},
 	{"hooklog_log_bytes_total", total, "Bytes of facts appended since the start.", nil},
-	{"hooklog_log_facts", gauge, "Facts that the log holds.", nil},
+	{"hooklog_log_facts", gauge, "Facts that the log holds; not told on EventStoreDB.", nil},
+	{"hooklog_log_connections_total", total, "Connections made to EventStoreDB since the start.", nil},
+	{"hooklog_log_repeats_total", total, "Appends sent to EventStoreDB again because it was unknown whether they had happened.", nil},
 	{"hooklog_clock_distance_seconds", gauge, "This node's clock minus the log's time, as of the newest fact.", nil},
 
 	{"hooklog_group_in_flight", gauge, "Facts handed out by a consumer group and not yet finished.", []string{"group"}},
@@ -122,14 +125,11 @@ func (m *nodeMetrics) collectDispatcher(set setter) {
 }
 
 func (m *nodeMetrics) collectLog(ctx context.Context, set setter) {
-	l := m.node.log.Metrics()
-	set("hooklog_log_appends_total", float64(l.Appends))
-	set("hooklog_log_events_total", float64(l.Events))
-	set("hooklog_log_syncs_total", float64(l.Syncs))
-	set("hooklog_log_bytes_total", float64(l.Bytes))
+	m.node.log.measure(set)
 	if head, err := m.node.log.Head(ctx); err == nil {
-		_, facts := head.Halves()
-		set("hooklog_log_facts", float64(facts))
+		if facts, ok := m.node.log.between(eventlog.Position{}, head); ok {
+			set("hooklog_log_facts", float64(facts))
+		}
 	}
 	if distance, err := clockDistance(ctx, m.node.log, time.Now()); err == nil {
 		set("hooklog_clock_distance_seconds", distance.Seconds())
@@ -146,7 +146,9 @@ func (m *nodeMetrics) collectGroups(ctx context.Context, set setter) {
 		set("hooklog_group_in_flight", float64(g.InFlight), g.Name)
 		set("hooklog_group_parked", float64(g.Parked), g.Name)
 		set("hooklog_group_consumers", float64(g.Consumers), g.Name)
-		set("hooklog_group_behind", float64(g.Behind), g.Name)
+		if g.Behind != nil {
+			set("hooklog_group_behind", float64(*g.Behind), g.Name)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ type settings struct {
 	config string
 
 	data           string
+	esdbURL        sealing.Secret
 	listen         string
 	operatorListen string
 	keyset         string
@@ -67,6 +68,8 @@ func (s *settings) table() []setting {
 	return []setting{
 		{name: "data", use: ofServer | ofClient | ofStore, value: text(&s.data, "data"),
 			doc: "`DIR` with the log, the read models, the keyset and the operator key"},
+		{name: "esdb-url", use: ofServer, value: connectionString(&s.esdbURL),
+			doc: "`URL` of an EventStoreDB that holds the log (esdb://…); the log in the data directory if empty. One with a password belongs into the environment or the file"},
 		{name: "listen", use: ofServer, value: text(&s.listen, "127.0.0.1:8080"),
 			doc: "`ADDRESS` of the public API"},
 		{name: "operator-listen", use: ofServer, value: text(&s.operatorListen, "127.0.0.1:8081"),
@@ -154,7 +157,12 @@ func configure(c *cobra.Command, use use) *configuration {
 // load applies file, environment and flags, the last one winning. A setting that none of them names has its default.
 func (cfg *configuration) load(flags *pflag.FlagSet, env []string) error {
 	given := map[string]string{}
-	flags.Visit(func(f *pflag.Flag) { given[f.Name] = f.Value.String() })
+	flags.Visit(func(f *pflag.Flag) {
+		given[f.Name] = f.Value.String()
+		if v, ok := f.Value.(secretive); ok {
+			given[f.Name] = v.reveal()
+		}
+	})
 	if cfg.config == "" {
 		cfg.config = lookup(env, "HOOKLOG_CONFIG")
 	}

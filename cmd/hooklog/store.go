@@ -42,6 +42,9 @@ func openKeyset(s *settings, logger zerolog.Logger, emptyLog bool) (*sealing.Key
 	if !errors.Is(err, fs.ErrNotExist) {
 		return keys, err
 	}
+	if !s.esdbURL.IsZero() {
+		return nil, fmt.Errorf("the keyset %s is missing: all nodes on one EventStoreDB share a keyset and none is made for it; make one with `hooklog keyset new` for a new log, or give the one that was made for it with --keyset", path)
+	}
 	if !emptyLog {
 		return nil, fmt.Errorf("the keyset %s is missing: the log in %s is not new and can only be opened with the keyset that was made with it; give it with --keyset", path, s.logDir())
 	}

@@ -215,3 +215,24 @@ func (l *Log) ReplayParked(ctx context.Context, name string) (int, error) {
 }
 
 var errNoEvent = errors.New("the server handed out no event")
+
+// GroupNames lists the consumer groups of all streams in order, those of other programs too.
+func (l *Log) GroupNames(ctx context.Context) ([]string, error) {
+	if err := l.connection.ended(ctx); err != nil {
+		return nil, err
+	}
+	var names []string
+	err := l.connection.use(ctx, func(ctx context.Context, es *client.Client) error {
+		groups, err := es.ListPersistentSubscriptionsToAll(ctx, client.ListPersistentSubscriptionsOptions{})
+		names = nil
+		for _, g := range groups {
+			names = append(names, g.GroupName)
+		}
+		return err
+	})
+	if err != nil && !notFound(err) {
+		return nil, fmt.Errorf("list the consumer groups: %w", err)
+	}
+	slices.Sort(names)
+	return names, nil
+}
