@@ -20,12 +20,15 @@ type life struct {
 	waiting []Delivery
 	ended   []Delivery
 	subs    []SubscriptionID
+	// answers are what receivers answer in this life.
+	answers []int
 }
 
 func drawLife(t *rapid.T) *life {
 	profile := rapid.SampledFrom([]string{"vantageclaw", "clawbook", "vantagekit", "standard"}).Draw(t, "profile")
 	l := &life{chronicle: newChronicle(profile), t: t, policy: policyOf(t, profile), profile: profile, health: map[SubscriptionID]Health{}}
 	l.subs = []SubscriptionID{l.sub, l.subscribe()}
+	l.answers = [][]int{{200, 200, 500, 500, 503, 0, 404, 410, 429}, {500}, {500, 503, 0, 500, 500, 500, 500, 200}, {200, 410, 404}}[rapid.IntRange(0, 3).Draw(t, "mood")]
 	for _, id := range l.subs {
 		l.health[id] = Health{}.Lifecycle(&SubscriptionCreated{}, 0)
 	}
@@ -61,7 +64,7 @@ func (l *life) retry() {
 	}
 	d := l.waiting[i]
 	l.waiting = slices.Delete(l.waiting, i, i+1)
-	status := rapid.SampledFrom([]int{200, 200, 500, 500, 503, 0, 404, 410, 429}).Draw(l.t, "status")
+	status := rapid.SampledFrom(l.answers).Draw(l.t, "status")
 	d = l.attempt(d, l.policy, status, rapid.Float64Range(0, 0.99).Draw(l.t, "jitter"))
 	l.judge(d.Of.Subscription)
 	if d.Open() {
@@ -85,8 +88,24 @@ func (l *life) judge(id SubscriptionID) {
 	l.health[id] = h
 	if h.Limit != nil {
 		l.sub = id
+		l.wire()
 		l.now = l.now.Add(time.Millisecond)
 		l.stop(ByFailures)
+	}
+}
+
+// wire records what was on the wire when the limit was reached.
+func (l *life) wire() {
+	for range rapid.IntRange(1, 3).Draw(l.t, "on the wire") {
+		i := slices.IndexFunc(l.waiting, func(d Delivery) bool { return d.Of.Subscription == l.sub })
+		if i < 0 {
+			return
+		}
+		d := l.attempt(l.waiting[i], l.policy, rapid.SampledFrom([]int{200, 500}).Draw(l.t, "status"), 0)
+		l.waiting[i] = d
+		if !d.Open() {
+			l.waiting = slices.Delete(l.waiting, i, i+1)
+		}
 	}
 }
 
@@ -136,7 +155,10 @@ func (l *life) window() SimulationRequest {
 func TestTheRecordedPolicyReplayedGivesWhatHappened(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := drawLife(t)
-		r := l.window()
+		r := allOf()
+		if rapid.Bool().Draw(t, "a part") {
+			r = l.window()
+		}
 		named := r
 		for _, d := range l.policy.Schedule {
 			named.Schedule = append(named.Schedule, Duration(d))
@@ -155,6 +177,26 @@ func TestTheRecordedPolicyReplayedGivesWhatHappened(t *testing.T) {
 			if !reflect.DeepEqual(got.Total.Recorded, got.Total.Simulated) || got.RecordedDisabled != got.SimulatedDisabled {
 				t.Fatalf("in all: %+v", got)
 			}
+		}
+	})
+}
+
+// TestTheRecordedCourseIsWhatWasRecorded: over all of a history, attempts and ends are those that its own deliveries tell.
+func TestTheRecordedCourseIsWhatWasRecorded(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l := drawLife(t)
+		var attempts, succeeded, dead uint64
+		for _, p := range l.facts {
+			switch f := p.Fact.(type) {
+			case *AttemptSucceeded:
+				attempts, succeeded = attempts+1, succeeded+1
+			case *AttemptFailed:
+				attempts, dead = attempts+1, dead+one(f.Dead)
+			}
+		}
+		got := simulateOver(l.facts, allOf(time.Second).disablingAfter(3)).Total.Recorded
+		if got.Attempts != attempts || got.Ends[EndSucceeded] != succeeded || got.Ends[EndDead] != dead || got.Ends[EndOpen] != uint64(len(l.waiting)) {
+			t.Fatalf("got %+v, want %d attempts, %d succeeded, %d dead, %d open", got, attempts, succeeded, dead, len(l.waiting))
 		}
 	})
 }

@@ -22,9 +22,6 @@ const (
 	ends
 )
 
-// lost reports whether nothing was delivered, and nothing will be.
-func (e SimulatedEnd) lost() bool { return e == EndDead || e == EndCancelled || e == EndWithheld }
-
 // decided reports whether the end is one.
 func (e SimulatedEnd) decided() bool { return e != EndOpen && e != EndUnknown }
 
