@@ -133,18 +133,28 @@ func (s *server) lastWords() string {
 	return string(log[max(0, len(log)-500):])
 }
 
-// call makes one request with the operator's key and decodes the answer into out, unless that is nil.
+// call posts one request with the operator's key and decodes the answer into out, unless that is nil.
 func (s *server) call(ctx context.Context, path string, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
+	return s.request(ctx, http.MethodPost, path, in, out)
+}
+
+// request is call with any method. Nothing is sent of a nil in.
+func (s *server) request(ctx context.Context, method, path string, in, out any) error {
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return err
+		}
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.listen+path, bytes.NewReader(body))
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+s.listen+path, bytes.NewReader(body))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+s.key)
-	req.Header.Set("Content-Type", "application/json")
+	if in != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return err
@@ -155,7 +165,7 @@ func (s *server) call(ctx context.Context, path string, in, out any) error {
 		return err
 	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("POST %s: %s: %s", path, resp.Status, answer)
+		return fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, answer)
 	}
 	if out == nil {
 		return nil

@@ -27,6 +27,7 @@ type options struct {
 	facts       int
 	connections int
 	isolation   bool
+	rebuild     bool
 	only        string
 }
 
@@ -58,6 +59,9 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	if o.isolation {
 		return measureIsolation(ctx, o, out)
 	}
+	if o.rebuild {
+		return measureRebuild(ctx, o, out)
+	}
 	return measure(ctx, o, out)
 }
 
@@ -73,6 +77,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.facts, "facts", 1_000_000, "`NUMBER` of facts in the log at which starting is measured; 0 leaves it out")
 	flags.IntVar(&o.connections, "connections", 64, "`NUMBER` of publisher connections")
 	flags.BoolVar(&o.isolation, "isolation", false, "measure what receivers that hang do to those that do not, instead")
+	flags.BoolVar(&o.rebuild, "rebuild", false, "measure what rebuilding all read models does to deliveries, instead")
 	flags.StringVar(&o.only, "only", "", "measure only the `PARTS` of a round whose letters are given, for profiling: a loop, b relay, c single, d batches")
 	if err := flags.Parse(args); err != nil {
 		return o, err

@@ -1,0 +1,147 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+)
+
+const (
+	// rebuildRate is how many messages a second are published while everything is folded again.
+	rebuildRate = 500
+	// rebuildSeconds is how long each run publishes; rebuildTurns how often each is done, in turn.
+	rebuildSeconds = 10
+	rebuildTurns   = 4
+	// rebuildFacts is how many facts the log needs for a rebuild to outlast a run, at the rate that serve allows it.
+	rebuildFacts = 450_000
+	// factsPerMessage are a message and its one attempt.
+	factsPerMessage = 2
+)
+
+// measureRebuild compares what receivers see while all read models are rebuilt with what they see without.
+func measureRebuild(ctx context.Context, o options, out io.Writer) (err error) {
+	b := &bench{options: o, out: out}
+	if b.dir, err = os.MkdirTemp(o.dir, "hooklog-bench-"); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
+	if err := b.describeMachine(); err != nil {
+		return err
+	}
+	if b.hooklog == "" {
+		if b.hooklog, err = buildHooklog(ctx, b.dir); err != nil {
+			return err
+		}
+	}
+	if err := b.startAlone(ctx); err != nil {
+		return errors.Join(err, b.stop())
+	}
+	err = b.compareRebuild(ctx)
+	return errors.Join(err, b.stop(), b.verdict())
+}
+
+// startAlone starts a receiver and Hooklog with one subscription.
+func (b *bench) startAlone(ctx context.Context) (err error) {
+	if b.receiver, err = startSink(ctx); err != nil {
+		return err
+	}
+	if b.server, err = startHooklog(ctx, b.hooklog, filepath.Join(b.dir, "data")); err != nil {
+		return err
+	}
+	if b.key, err = b.server.organize(ctx, slug, "standard"); err != nil {
+		return err
+	}
+	return b.server.subscribe(ctx, slug, b.receiver.Targets[0]+"/0")
+}
+
+func (b *bench) compareRebuild(ctx context.Context) error {
+	if err := b.fillRunning(ctx, rebuildFacts); err != nil {
+		return err
+	}
+	fmt.Fprintf(b.out, "\nOne receiver, %d messages a second, %d s a run, at %d facts; with and without a rebuild of all read models, in turn.\n"+
+		"Milliseconds from publish to arrival.\n\n", rebuildRate, rebuildSeconds, rebuildFacts)
+	var without, with []float64
+	for range rebuildTurns {
+		for _, rebuilding := range []bool{false, true} {
+			f, facts, err := b.pacedRun(ctx, rebuilding)
+			if err != nil {
+				return err
+			}
+			name := "without a rebuild"
+			if rebuilding {
+				name = fmt.Sprintf("with a rebuild (%.0f facts/s)", facts)
+				with = append(with, ms(f.Latency.P99))
+			} else {
+				without = append(without, ms(f.Latency.P99))
+			}
+			b.note(name, f)
+			fmt.Fprintf(b.out, "  %-34s p50 %6.2f  p99 %6.2f  greatest %7.2f  %d lost, %d twice\n",
+				name, ms(f.Latency.P50), ms(f.Latency.P99), ms(f.Latency.Max), f.Lost, f.Duplicates)
+		}
+	}
+	fmt.Fprintf(b.out, "\np99 with a rebuild %s ms, without %s ms; ratio of the medians %.2f × (aim: 1.2 ×)\n",
+		spreadOf(with).format("%.2f"), spreadOf(without).format("%.2f"), spreadOf(with).median/spreadOf(without).median)
+	return nil
+}
+
+// fillRunning publishes batches until the running server's log holds about that many facts.
+func (b *bench) fillRunning(ctx context.Context, facts int) error {
+	for held := 0; held < facts; {
+		p := b.server.publisher(slug, b.key, b.options, 100, 1)
+		f, err := measureFlow(ctx, b.receiver, b.server.process, 1, func(run int) (int, error) {
+			return p.saturate(ctx, b.receiver, run, topUpStep)
+		})
+		p.poster.close()
+		if err != nil {
+			return fmt.Errorf("fill the log: %w", err)
+		}
+		b.note("filling the log", f)
+		held += f.messages * factsPerMessage
+	}
+	return nil
+}
+
+// pacedRun publishes at a steady rate. It fails if the rebuild does not outlast it: then it would measure less than it
+// says. It returns how fast the rebuild folded.
+func (b *bench) pacedRun(ctx context.Context, rebuilding bool) (f figures, factsPerSecond float64, err error) {
+	if rebuilding {
+		if err := b.server.call(ctx, "/api/v1/projections/rebuild", nil, nil); err != nil {
+			return f, 0, err
+		}
+	}
+	p := b.server.publisher(slug, b.key, b.options, 1, 1)
+	defer p.poster.close()
+	f, err = measureFlow(ctx, b.receiver, b.server.process, 1, func(run int) (int, error) {
+		return p.pace(ctx, run, rebuildRate, duration(rebuildSeconds))
+	})
+	if err != nil || !rebuilding {
+		return f, 0, err
+	}
+	factsPerSecond, err = b.server.endRebuild(ctx)
+	return f, factsPerSecond, err
+}
+
+// endRebuild cancels the rebuild, which must still run, and tells how fast it was.
+func (s *server) endRebuild(ctx context.Context) (factsPerSecond float64, err error) {
+	var list struct {
+		Items []struct {
+			Name    string `json:"name"`
+			Rebuild *struct {
+				State          string  `json:"state"`
+				FactsPerSecond float64 `json:"facts_per_second"`
+			} `json:"rebuild"`
+		} `json:"items"`
+	}
+	if err := s.request(ctx, http.MethodGet, "/api/v1/projections", nil, &list); err != nil {
+		return 0, err
+	}
+	if len(list.Items) == 0 || list.Items[0].Rebuild == nil || list.Items[0].Rebuild.State != "running" {
+		return 0, errors.New("the rebuild was over before the run: the log is too short for this measurement")
+	}
+	first := list.Items[0]
+	return first.Rebuild.FactsPerSecond, s.request(ctx, http.MethodDelete, "/api/v1/projections/"+first.Name+"/rebuild", nil, nil)
+}
