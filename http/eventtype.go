@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"github.com/hooklog/hooklog/domain"
-	"github.com/hooklog/hooklog/webhook"
+	"github.com/hooklog/hooklog/projections"
 )
 
 // EventTypes finds event types in this node's fold.
@@ -56,7 +56,14 @@ func (x *exchange) listEventTypes() error {
 	if err != nil {
 		return err
 	}
+	m, past, err := x.moment()
+	if err != nil {
+		return err
+	}
 	return replyPage(x, func(limit int, cursor string) ([]domain.EventType, string, error) {
+		if past {
+			return x.Fold.EventTypesAt(x.context(), o.ID, m, limit, cursor)
+		}
 		return x.Fold.EventTypes(o.ID, limit, cursor)
 	}, showEventType)
 }
@@ -66,17 +73,36 @@ func (x *exchange) showEventType() error {
 	if err != nil {
 		return err
 	}
-	name := x.variable("name")
-	if e, ok := x.Fold.EventType(o.ID, name); ok {
-		return x.reply(http.StatusOK, showEventType(e))
+	m, past, err := x.moment()
+	if err != nil {
+		return err
 	}
-	if p, ok := webhook.ByName(o.Profile); ok {
-		if t, ok := p.EventType(name); ok {
-			return x.reply(http.StatusOK, eventTypeBody{Name: t.Name, Description: t.Description, Category: t.Category,
-				Example: json.RawMessage(t.Example)})
+	e, err := x.eventType(o, x.variable("name"), m, past)
+	if err != nil {
+		return err
+	}
+	return x.reply(http.StatusOK, showEventType(e))
+}
+
+// eventType finds an entry of an organization's catalogue, as it is or as of a moment.
+func (x *exchange) eventType(o domain.Organization, name string, m projections.Moment, past bool) (e domain.EventType, err error) {
+	var own bool
+	if past {
+		if o, err = x.Fold.OrganizationAt(x.context(), o.ID, m); err == nil {
+			e, own, err = x.Fold.EventTypeAt(x.context(), o.ID, name, m)
+		}
+	} else {
+		e, own = x.Fold.EventType(o.ID, name)
+	}
+	if err != nil || own {
+		return e, err
+	}
+	for _, e := range o.ProfileEventTypes() {
+		if e.Name == name {
+			return e, nil
 		}
 	}
-	return domain.Refuse(domain.NotFound, "no such event type")
+	return e, domain.Refuse(domain.NotFound, "no such event type")
 }
 
 // describeEventType changes what was given; null takes a member away.

@@ -11,4 +11,6 @@ type Fold interface {
 	Deliveries
 	Simulations
 	Projections
+	Past
+	Webhooks
 }

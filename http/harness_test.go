@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
+	"github.com/oklog/ulid/v2"
 	"github.com/rs/zerolog"
 
 	"github.com/hooklog/hooklog/commands"
@@ -40,6 +41,7 @@ type house struct {
 	logged   *lockedBuffer
 	operator string
 	broken   *breakable
+	codec    *domain.Codec
 	// stopFolding lets the read side stand still.
 	stopFolding func()
 }
@@ -56,7 +58,8 @@ func build(t testing.TB, change ...func(*httpd.Config)) *house {
 	h.must(err)
 	keys, err := sealing.NewKeyset()
 	h.must(err)
-	h.fold, err = projections.Open(projections.Config{Dir: "fold", FS: vfs.NewMem(), Feed: h.log, Streams: h.log, Codec: domain.NewCodec(keys)})
+	h.codec = domain.NewCodec(keys)
+	h.fold, err = projections.Open(projections.Config{Dir: "fold", FS: vfs.NewMem(), Feed: h.log, Streams: h.log, Codec: h.codec})
 	h.must(err)
 	h.run()
 	h.lag = &lagging{Fold: h.fold}
@@ -251,6 +254,22 @@ func (h *house) facts() int {
 		n++
 	}
 	return n
+}
+
+// record appends a fact to the end of a stream, past every command, and waits until it is folded.
+func (h *house) record(stream string, f domain.Fact, m domain.Meta) {
+	h.Helper()
+	expected, next := eventlog.NoStream, uint64(0)
+	for r, err := range h.log.Read(h.Context(), stream, 0) {
+		h.must(err)
+		expected, next = eventlog.Exactly(r.Revision), uint64(r.Revision)+1
+	}
+	id := eventlog.ID(domain.LayOut(ulid.Make()))
+	e, err := h.codec.Encode(domain.Place{Stream: stream, ID: id, Revision: next}, f, m)
+	h.must(err)
+	a, err := h.log.Append(h.Context(), stream, expected, eventlog.Event{ID: id, Type: e.Type, Data: e.Data, Metadata: e.Metadata})
+	h.must(err)
+	h.must(h.fold.WaitFor(h.Context(), a.Position))
 }
 
 // urls refuses what the egress guard would, as far as these tests go.

@@ -61,13 +61,27 @@ func givenTimeout(to *domain.Duration) reader {
 }
 
 func (x *exchange) listOrganizations() error {
+	m, past, err := x.moment()
+	if err != nil {
+		return err
+	}
 	return replyPage(x, func(limit int, cursor string) ([]domain.Organization, string, error) {
+		if past {
+			return x.Fold.OrganizationsAt(x.context(), m, limit, cursor)
+		}
 		return x.Fold.Organizations(limit, cursor)
 	}, showOrganization)
 }
 
 func (x *exchange) showOrganization() error {
 	o, err := x.organization()
+	if err != nil {
+		return err
+	}
+	m, past, err := x.moment()
+	if past && err == nil {
+		o, err = x.Fold.OrganizationAt(x.context(), o.ID, m)
+	}
 	if err != nil {
 		return err
 	}

@@ -92,6 +92,7 @@ type refusal struct {
 
 const (
 	webhooks = "/api/v1/partner/webhooks"
+	hooks    = "/api/v1/webhooks/"
 	events   = "/api/v1/organizations/acme/events"
 	orgs     = "/api/v1/organizations"
 	keys     = "/api/v1/organizations/acme/keys"
@@ -112,7 +113,7 @@ func (s *scene) refusals() []refusal {
 	platformKey := func(members string) string { return `{"scopes":["events:publish"],"mode":"live"` + members + `}` }
 	test := func(id string) string { return webhooks + "/" + id + "/test" }
 	failures := func(id, query string) string { return webhooks + "/" + id + "/failures" + query }
-	return []refusal{
+	return append(s.pastRefusals(), []refusal{
 		{"request.path", "GET", "/api/v1/nothing", s.partner, "", nil, 404, "nothing at this path", ""},
 		{"request.path", "GET", webhooks + "/", s.partner, "", nil, 404, "nothing at this path", ""},
 		{"request.path", "GET", "//api/v1/partner/me", s.partner, "", nil, 404, "nothing at this path", ""},
@@ -376,7 +377,7 @@ func (s *scene) refusals() []refusal {
 		{"simulation.of", "POST", simulations, s.operator, simulationOf(`,"organization":"nobody"`), nil, 404, "no such organization", ""},
 		{"simulation.of", "POST", simulations, s.operator, simulationOf(`,"subscription":"` + s.foreign + `","organization":"acme"`), nil, 404, "no such webhook", ""},
 		{"body.members", "POST", "/api/v1/backups", s.operator, `{"directory":"/etc"}`, nil, 422, "", "directory"},
-	}
+	}...)
 }
 
 // delivery is the id of a delivery.
@@ -474,4 +475,4 @@ func TestEveryRowIsTried(t *testing.T) {
 }
 
 // rowsOfOwnTests are those that need more than one request.
-var rowsOfOwnTests = []string{"request.behind", "request.late", "auth.slowed", "limit.exceeded", "publish.backlog", "publish.disk", "backup.running", "backup.disk", "simulation.busy", "projection.busy"}
+var rowsOfOwnTests = []string{"request.behind", "request.late", "auth.slowed", "limit.exceeded", "publish.backlog", "publish.disk", "backup.running", "backup.disk", "simulation.busy", "projection.busy", "moment.late"}

@@ -17,6 +17,7 @@ var (
 	partners    = []domain.Scope{domain.ScopeWebhooks}
 	platforms   = []domain.Scope{domain.ScopePublish}
 	auditors    = []domain.Scope{domain.ScopeAudit}
+	caretakers  = []domain.Scope{domain.ScopeWebhooks, domain.ScopeAudit}
 	observers   = []domain.Scope{domain.ScopePublish, domain.ScopeAudit}
 	operators   = []domain.Scope{domain.ScopeOperator}
 	cataloguers = []domain.Scope{domain.ScopeOperator, domain.ScopePublish, domain.ScopeAudit}
@@ -42,6 +43,7 @@ func (rt *route) operatorOnly() bool {
 func table() []*route {
 	const (
 		partner = "/api/v1/partner"
+		webhook = "/api/v1/webhooks/{webhook}"
 		orgs    = "/api/v1/organizations"
 		org     = orgs + "/{organization}"
 	)
@@ -55,6 +57,8 @@ func table() []*route {
 		{method: "DELETE", path: partner + "/webhooks/{webhook}", scopes: partners, handle: (*exchange).deleteSubscription},
 		{method: "POST", path: partner + "/webhooks/{webhook}/test", scopes: partners, handle: (*exchange).testSubscription},
 		{method: "GET", path: partner + "/webhooks/{webhook}/failures", scopes: partners, handle: (*exchange).listFailures},
+
+		{method: "GET", path: webhook, scopes: caretakers, handle: (*exchange).showSubscription},
 
 		{method: "GET", path: "/api/v1/deliveries/{delivery}", scopes: auditors, handle: (*exchange).showDelivery},
 

@@ -136,12 +136,17 @@ func (x *models) showRow(r *row) (DeliveryRow, error) {
 		return shown, err
 	}
 	o, _ := x.organization(r.Of.Organization)
-	if c, ok := s.ClosedAfter(r.RoundRevision); ok && (!o.Closed() || !o.ClosedAt.Before(c.At)) {
-		shown.CancelledBy, shown.CancelledAt = c.Reason(), c.At
-	} else if o.Closed() {
-		shown.CancelledBy, shown.CancelledAt = organizationClosed, o.ClosedAt
-	}
+	shown.cancelledBy(s, o)
 	return shown, nil
+}
+
+// cancelledBy says what cancelled the round of a delivery, given its subscription and organization.
+func (r *DeliveryRow) cancelledBy(s domain.Subscription, o domain.Organization) {
+	if c, ok := s.ClosedAfter(r.RoundRevision); ok && (!o.Closed() || !o.ClosedAt.Before(c.At)) {
+		r.CancelledBy, r.CancelledAt = c.Reason(), c.At
+	} else if o.Closed() {
+		r.CancelledBy, r.CancelledAt = organizationClosed, o.ClosedAt
+	}
 }
 
 // anySubscription finds a subscription, deleted ones included; the zero Subscription if there never was one.

@@ -1,9 +1,7 @@
 package projections
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"sync"
 
 	"github.com/hooklog/hooklog/domain"
@@ -65,15 +63,8 @@ func (x *Fold) EventTypes(org domain.OrganizationID, limit int, cursor string) (
 	if err != nil {
 		return nil, "", err
 	}
-	all := x.now().catalogue(org)
-	if place != nil {
-		all = all[1+slices.IndexFunc(all, func(e domain.EventType) bool { return e.Name == string(place) }):]
-	}
-	if limit > 0 && len(all) > limit {
-		all = all[:limit]
-		next = l.cursor([]byte(all[limit-1].Name))
-	}
-	return all, next, nil
+	page, next = pageOfTypes(l, x.now().catalogue(org), place, limit)
+	return page, next, nil
 }
 
 func (x *models) catalogue(org domain.OrganizationID) []domain.EventType {
@@ -84,17 +75,5 @@ func (x *models) catalogue(org domain.OrganizationID) []domain.EventType {
 	c := x.types
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	var all []domain.EventType
-	for _, e := range c.types[org] {
-		all = append(all, e)
-	}
-	slices.SortFunc(all, func(a, b domain.EventType) int {
-		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.Name, b.Name))
-	})
-	for _, e := range state.ProfileEventTypes() {
-		if _, own := c.types[org][e.Name]; !own {
-			all = append(all, e)
-		}
-	}
-	return all
+	return catalogueOf(state, c.types[org])
 }
