@@ -1,9 +1,11 @@
 package projections
 
 import (
+	"context"
 	"encoding/binary"
 	"fmt"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/eventlog/embedded"
 )
 
 // cpu is the processor time of this process.
@@ -154,4 +157,67 @@ func BenchmarkOpen(b *testing.B) {
 		}
 		b.StartTimer()
 	}
+}
+
+// BenchmarkRebuild measures facts folded again beside an idle live fold, on disk, without a bound on the rate.
+func BenchmarkRebuild(b *testing.B) {
+	const facts = 200_000
+	log, err := embedded.Open(b.TempDir()+"/log", embedded.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer log.Close()
+	s := newScribe(b)
+	org := s.organization("standard")
+	sub := s.subscription(org, "order.created")
+	deliveries(s, org, []domain.SubscriptionID{sub}, facts/2)
+	appendTogether(b, log, s.events)
+	x, err := Open(Config{Dir: b.TempDir() + "/projections", Feed: log, Streams: log, Codec: codec(), Logger: zerolog.Nop(),
+		RebuildRate: fast, ReconcileRate: -1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer x.Close()
+	if err := x.receive(b.Context(), eventlog.Batch{Events: s.events, Live: true}); err != nil {
+		b.Fatal(err)
+	}
+	var spent time.Duration
+	for b.Loop() {
+		if _, err := x.Rebuild(); err != nil {
+			b.Fatal(err)
+		}
+		began := cpu(b)
+		x.rebuild(b.Context())
+		spent += cpu(b) - began
+		if p := x.State()[0].Rebuild; p.State != RebuildSwitched || p.Facts != uint64(len(s.events)) {
+			b.Fatalf("%+v", p)
+		}
+	}
+	all := float64(b.N) * float64(len(s.events))
+	b.ReportMetric(all/b.Elapsed().Seconds(), "facts/s")
+	b.ReportMetric(float64(spent.Nanoseconds())/all, "cpu-ns/fact")
+	b.ReportMetric(0, "ns/op")
+}
+
+// appendTogether appends two events, and then pairs of a message and its outcome from many goroutines.
+func appendTogether(b *testing.B, log *embedded.Log, events []eventlog.Recorded) {
+	b.Helper()
+	const writers = 64
+	add := func(e *eventlog.Recorded) {
+		if _, err := log.Append(context.Background(), e.Stream, eventlog.Any, e.Event); err != nil {
+			b.Error(err)
+		}
+	}
+	add(&events[0])
+	add(&events[1])
+	var together sync.WaitGroup
+	for w := range writers {
+		together.Go(func() {
+			for i := 2 + 2*w; i+1 < len(events); i += 2 * writers {
+				add(&events[i])
+				add(&events[i+1])
+			}
+		})
+	}
+	together.Wait()
 }

@@ -60,6 +60,8 @@ type rebuilds struct {
 	asked pulse
 	// shadowing is held (capacity 1) by whoever uses the other colours, until their rows are dropped.
 	shadowing chan struct{}
+	// near is meetWithin but in tests.
+	near uint64
 }
 
 // rebuildJob is a rebuild under way; its fields are under rebuilds.mu.
@@ -78,7 +80,7 @@ type rebuildJob struct {
 }
 
 func newRebuilds() rebuilds {
-	return rebuilds{last: map[part]RebuildProgress{}, asked: newPulse(), shadowing: make(chan struct{}, 1)}
+	return rebuilds{last: map[part]RebuildProgress{}, asked: newPulse(), shadowing: make(chan struct{}, 1), near: meetWithin}
 }
 
 func refuseUnknownProjection(name string) error {

@@ -68,7 +68,7 @@ func (x *Fold) newShadow(parts partSet, from *checkpoint) (*shadow, error) {
 // run folds until the shadow has met the live fold, and then returns what meet returned. Otherwise it fails with what
 // stopped it.
 func (s *shadow) run(ctx context.Context) error {
-	met, err := s.tryToMeet(ctx)
+	met, err := s.tryToMeet(ctx, false)
 	if met || err != nil {
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *shadow) receive(ctx context.Context, b eventlog.Batch) (met bool, err e
 	events := b.Events
 	for {
 		events = s.notFolded(events)
-		if met, err := s.tryToMeet(ctx); met || err != nil {
+		if met, err := s.tryToMeet(ctx, b.Live && len(events) == 0); met || err != nil {
 			return met, err
 		}
 		if events = s.notFolded(events); len(events) == 0 {
@@ -133,10 +133,11 @@ func upTo(events []eventlog.Recorded, at eventlog.Position) []eventlog.Recorded 
 	return events
 }
 
-// tryToMeet lets the live fold wait while the shadow folds the last facts, if they are few, and then calls meet.
-func (s *shadow) tryToMeet(ctx context.Context) (met bool, err error) {
+// tryToMeet lets the live fold wait while the shadow folds the last facts, if they are few, and then calls meet. atHead
+// says that they must be few, whatever the counts say.
+func (s *shadow) tryToMeet(ctx context.Context, atHead bool) (met bool, err error) {
 	live := s.fold.progress
-	if live.facts.Load() > s.progress.facts.Load()+meetWithin {
+	if !atHead && live.facts.Load() > s.progress.facts.Load()+s.fold.rebuilds.near {
 		return false, nil
 	}
 	s.fold.folding.Lock()
