@@ -145,7 +145,12 @@ type put struct {
 // put appends; no events are only compared with the expectation.
 func (s *Server) put(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event) (put, error) {
 	if len(events) > 0 {
-		appended, err := s.config.Log.Append(ctx, stream, expected, events...)
+		appended, repeated, err := s.recent.append(ctx, stream, expected, events, func() (eventlog.Appended, error) {
+			return s.config.Log.Append(ctx, stream, expected, events...)
+		})
+		if repeated && err == nil {
+			err = s.notOver(ctx, stream)
+		}
 		return put{appended, eventlog.Exactly(appended.Revision)}, err
 	}
 	state, err := s.config.Log.Stream(ctx, stream)
@@ -165,6 +170,15 @@ func (s *Server) put(ctx context.Context, stream string, expected eventlog.Expec
 		return put{}, &eventlog.ConflictError{Stream: stream, Expected: expected, Actual: state.Last}
 	}
 	return put{last: state.Last}, nil
+}
+
+// notOver fails if a stream was tombstoned.
+func (s *Server) notOver(ctx context.Context, stream string) error {
+	state, err := s.config.Log.Stream(ctx, stream)
+	if err == nil && state.Tombstoned {
+		err = eventlog.ErrStreamDeleted
+	}
+	return err
 }
 
 // wrongVersion tells a conflict in today's fields and in those of version 20.6.0.

@@ -218,6 +218,7 @@ func (g *group) handOutOf(queue []*message) []*message {
 			break
 		}
 		g.handOut(m, c)
+		queue[i] = nil
 		taken = i + 1
 	}
 	if len(rest) == 0 {

@@ -112,6 +112,9 @@ func (gs *groups) create(ctx context.Context, key groupKey, with settings, start
 	if err := checkKey(key); err != nil {
 		return err
 	}
+	if len(gs.all()) >= maxGroups {
+		return settingsError{fmt.Errorf("there are %d groups already, which is the most", maxGroups)}
+	}
 	err := with.check()
 	if err == nil {
 		with.Start, with.From, err = gs.server.begin(ctx, key, start)

@@ -37,6 +37,7 @@ type Server struct {
 	door   doorkeeper
 	watch  *watch
 	groups *groups
+	recent *recent
 	id     eventlog.ID
 	// life ends when the server begins to stop. Subscriptions and consumers end with it.
 	life context.Context
@@ -48,7 +49,7 @@ func New(config Config) (*Server, error) {
 	if err := config.check(); err != nil {
 		return nil, fmt.Errorf("esdbserver: %w", err)
 	}
-	s := &Server{config: config, door: newDoorkeeper(config), watch: newWatch(), id: randomID()}
+	s := &Server{config: config, door: newDoorkeeper(config), watch: newWatch(), recent: newRecent(), id: randomID()}
 	s.groups = newGroups(s)
 	s.life, s.stop = context.WithCancel(context.Background())
 	return s, nil
@@ -64,7 +65,8 @@ func randomID() (id eventlog.ID) {
 func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	defer s.stop()
 	if err := s.groups.load(ctx); err != nil {
-		return errors.Join(fmt.Errorf("serve: %w", err), listener.Close())
+		s.stop()
+		return errors.Join(fmt.Errorf("serve: %w", err), s.groups.close(), listener.Close())
 	}
 	g := s.grpc()
 	tasks, ctx := errgroup.WithContext(ctx)

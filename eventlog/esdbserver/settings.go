@@ -20,8 +20,7 @@ const (
 	maxBuffered      = 10_000
 	maxBufferedBytes = 64 << 20
 	maxUnfinished    = 64 << 10 // events from the first unfinished one to the last that was read
-	maxReadBatch     = 500
-	defaultReadBatch = 20
+	maxGroups        = 1000
 )
 
 // settings are those of a group, as they are kept.
