@@ -54,6 +54,9 @@ func (x *exchange) showDelivery() error {
 	if !x.key.Reaches(h.Of.Organization) {
 		return errNoDelivery
 	}
+	if form := x.exportForm(); form != nil {
+		return x.export(projections.FactFilter{Organizations: []domain.OrganizationID{h.Of.Organization}, Delivery: id, WithMessage: h.Of.Message}, form)
+	}
 	m, err := x.Commands.LoadMessage(x.context(), h.Of.Message)
 	if err != nil {
 		return err

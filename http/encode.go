@@ -122,3 +122,14 @@ func replyPage[R, T any](x *exchange, find func(limit int, cursor string) ([]R, 
 	}
 	return x.reply(http.StatusOK, pageOf(rows, next, show))
 }
+
+// plainJSON writes a value as JSON without escaping <, > and &.
+func plainJSON(value any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(value); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

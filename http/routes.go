@@ -61,6 +61,7 @@ func table() []*route {
 		{method: "GET", path: webhook, scopes: caretakers, handle: (*exchange).showSubscription},
 
 		{method: "GET", path: "/api/v1/deliveries/{delivery}", scopes: auditors, handle: (*exchange).showDelivery},
+		{method: "GET", path: "/api/v1/audit/facts", scopes: auditors, handle: (*exchange).listFacts},
 
 		{method: "POST", path: orgs, scopes: operators, handle: (*exchange).registerOrganization},
 		{method: "GET", path: orgs, scopes: operators, handle: (*exchange).listOrganizations},

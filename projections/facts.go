@@ -309,7 +309,7 @@ func (s *indexedFacts) next(ctx context.Context, r *FactReader) ([]candidate, bo
 	return nil, false, nil
 }
 
-// look looks for one block that has something, among some blocks.
+// look looks for a block that has something.
 func (s *indexedFacts) look(r *FactReader) (_ []candidate, err error) {
 	m := r.fold.reading()
 	defer m.done()
@@ -327,22 +327,35 @@ func (s *indexedFacts) look(r *FactReader) (_ []candidate, err error) {
 		s.block = q.view.number
 		return s.take(q.openPositions(), r), nil
 	}
-	at, found, more, err := q.next(s.block, auditChunk)
-	s.block = at
-	switch {
-	case err != nil || more:
-		return nil, err
-	case found:
-		positions, err := q.positions(at)
-		return s.take(positions, r), err
-	case r.filter.Newest:
-		s.ended = true
-		return nil, nil
+	return s.search(q, r)
+}
+
+// search looks at a chunk of blocks, or as many as it takes to find something.
+func (s *indexedFacts) search(q *auditQuery, r *FactReader) (found []candidate, err error) {
+	for budget := auditChunk; budget > 0 && len(found) == 0 && !s.ended; budget-- {
+		at, full, more, err := q.next(s.block, budget)
+		switch {
+		case err != nil:
+			return nil, err
+		case more:
+			s.block = at
+			return nil, nil
+		case full:
+			s.block = at
+			positions, err := q.positions(at)
+			if err != nil {
+				return nil, err
+			}
+			found = s.take(positions, r)
+		case r.filter.Newest:
+			s.ended = true
+		default:
+			s.block = q.view.number
+			found = s.take(q.openPositions(), r)
+			s.ended = true
+		}
 	}
-	s.block = q.view.number
-	last := s.take(q.openPositions(), r)
-	s.ended = true
-	return last, nil
+	return found, nil
 }
 
 // take steps over a block and returns what of it the reader has not passed, in its order.
@@ -476,23 +489,23 @@ func (x *Fold) messageStreams(ctx context.Context, id domain.MessageID) ([]strin
 // as they are while facts are recorded, and the last page comes. next is empty on it. A page may be shorter than limit,
 // and even empty, where many facts had to be looked at. A cursor of another filter is refused with BadCursor.
 func (x *Fold) Facts(ctx context.Context, f FactFilter, limit int, cursor string) (page []RecordedFact, next string, err error) {
-	from, _, err := f.ParseFactCursor(pagePurpose, cursor)
+	from, _, err := f.ParseFactCursor(PageCursor, cursor)
 	if err != nil {
 		return nil, "", err
 	}
 	return x.FactsFrom(ctx, f, limit, from)
 }
 
-// pagePurpose is that of the cursors of Facts.
-const pagePurpose = "page"
+// PageCursor is the purpose of the cursors of pages.
+const PageCursor = "page"
 
 // FactsFrom is Facts from a place in them.
 func (x *Fold) FactsFrom(ctx context.Context, f FactFilter, limit int, from FactPlace) (page []RecordedFact, next string, err error) {
-	return x.ReadFacts(f, from).page(ctx, limit)
+	return x.ReadFacts(f, from).Page(ctx, limit)
 }
 
-// page returns the next facts, at most limit of them, and the cursor of what follows them.
-func (r *FactReader) page(ctx context.Context, limit int) (page []RecordedFact, next string, err error) {
+// Page returns the next facts, at most limit of them, and the cursor of what follows them; see Facts.
+func (r *FactReader) Page(ctx context.Context, limit int) (page []RecordedFact, next string, err error) {
 	r.patience, r.looks = pagePatience, pagePatience
 	for len(page) < limit {
 		fact, more, err := r.next(ctx)
@@ -501,7 +514,7 @@ func (r *FactReader) page(ctx context.Context, limit int) (page []RecordedFact, 
 		}
 		if fact == nil {
 			if more {
-				next = r.filter.FactCursor(pagePurpose, r.place, nil)
+				next = r.filter.FactCursor(PageCursor, r.place, nil)
 			}
 			return page, next, nil
 		}
@@ -511,7 +524,7 @@ func (r *FactReader) page(ctx context.Context, limit int) (page []RecordedFact, 
 	if another, more, err := r.next(ctx); err != nil || another == nil && !more {
 		return page, "", err
 	}
-	return page, r.filter.FactCursor(pagePurpose, shown, nil), nil
+	return page, r.filter.FactCursor(PageCursor, shown, nil), nil
 }
 
 // SubscriptionFacts hands the facts of a subscription and of its deliveries that stand before a position (the zero
