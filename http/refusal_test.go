@@ -102,6 +102,7 @@ const (
 
 func (s *scene) refusals() []refusal {
 	good := `{"url":"https://example.com/","events":[]}`
+	audit, ndjsonWanted := "/api/v1/audit/facts", []string{"Accept", "application/x-ndjson"}
 	msg := func(members string) string { return `{"type":"order.paid","data":{}` + members + `}` }
 	data := func(data string) string { return `{"type":"order.paid","data":` + data + `}` }
 	big := strings.Repeat("x", 64<<10)
@@ -273,6 +274,27 @@ func (s *scene) refusals() []refusal {
 		{"event.id", "GET", events + "/evt_" + unknown, s.auditor, "", nil, 404, "no such event", ""},
 		{"event.id", "GET", events + "/" + s.otherEvent, s.platform, "", nil, 404, "no such event", ""},
 		{"event.id", "GET", events + "/" + s.event, s.narrow, "", nil, 404, "no such organization", ""},
+		{"audit.thing", "GET", audit + "?organization=nobody", s.auditor, "", nil, 404, "no such organization", ""},
+		{"audit.thing", "GET", audit + "?organization=acme", s.narrow, "", nil, 404, "no such organization", ""},
+		{"audit.thing", "GET", audit + "?subscription=x", s.auditor, "", nil, 404, "no such webhook", ""},
+		{"audit.thing", "GET", audit + "?subscription=wh_" + unknown, s.auditor, "", nil, 404, "no such webhook", ""},
+		{"audit.thing", "GET", audit + "?subscription=" + s.active, s.narrow, "", nil, 404, "no such webhook", ""},
+		{"audit.thing", "GET", audit + "?event=evt_" + unknown, s.auditor, "", nil, 404, "no such event", ""},
+		{"audit.thing", "GET", audit + "?event=" + s.event, s.narrow, "", nil, 404, "no such event", ""},
+		{"audit.thing", "GET", audit + "?event=", s.auditor, "", nil, 404, "no such event", ""},
+		{"audit.thing", "GET", audit + "?delivery=del_" + unknown, s.auditor, "", nil, 404, "no such delivery", ""},
+		{"audit.thing", "GET", audit + "?delivery=" + s.delivery(s.event, s.active), s.narrow, "", ndjsonWanted, 404, "no such delivery", ""},
+		{"audit.thing", "GET", audit + "?event=a&event=b", s.auditor, "", nil, 422, "given once", "event"},
+		{"audit.type", "GET", audit + "?type=hooklog.Nothing.v1", s.auditor, "", nil, 422, "fact types", "type"},
+		{"audit.time", "GET", audit + "?from=yesterday", s.auditor, "", nil, 422, "RFC 3339", "from"},
+		{"audit.time", "GET", audit + "?to=2026-01-01T00:00:00Z&to=2026-01-01T00:00:00Z", s.auditor, "", ndjsonWanted, 422, "given once", "to"},
+		{"audit.order", "GET", audit + "?order=up", s.auditor, "", nil, 422, "oldest or newest", "order"},
+		{"audit.limit", "GET", audit + "?limit=201", s.auditor, "", nil, 422, "1 to 200", "limit"},
+		{"audit.limit", "GET", audit + "?limit=0", s.auditor, "", ndjsonWanted, 422, "1 to 1000000000", "limit"},
+		{"audit.cursor", "GET", audit + "?cursor=abc", s.auditor, "", nil, 400, "the cursor", ""},
+		{"audit.cursor", "GET", audit + "?cursor=abc", s.auditor, "", ndjsonWanted, 400, "the cursor", ""},
+		{"audit.cursor", "GET", audit + "?cursor=a&cursor=b", s.auditor, "", []string{"Accept", "text/csv"}, 400, "more than once", ""},
+		{"auth.scope", "GET", audit, s.platform, "", nil, 403, "audit:read", ""},
 		{"delivery.id", "GET", "/api/v1/deliveries/1", s.auditor, "", nil, 404, "no such delivery", ""},
 		{"delivery.id", "GET", "/api/v1/deliveries/del_" + unknown, s.auditor, "", nil, 404, "no such delivery", ""},
 		{"delivery.id", "GET", "/api/v1/deliveries/" + s.delivery(s.event, s.active), s.narrow, "", nil, 404, "no such delivery", ""},
@@ -475,4 +497,4 @@ func TestEveryRowIsTried(t *testing.T) {
 }
 
 // rowsOfOwnTests are those that need more than one request.
-var rowsOfOwnTests = []string{"request.behind", "request.late", "auth.slowed", "limit.exceeded", "publish.backlog", "publish.disk", "backup.running", "backup.disk", "simulation.busy", "projection.busy", "moment.late"}
+var rowsOfOwnTests = []string{"request.behind", "request.late", "auth.slowed", "limit.exceeded", "publish.backlog", "publish.disk", "backup.running", "backup.disk", "simulation.busy", "projection.busy", "moment.late", "audit.recorded"}
