@@ -33,10 +33,14 @@ func total(counts map[string]uint64) (n uint64) {
 	return n
 }
 
+// fromOneStream are the keyspaces whose rows follow from one stream each.
+var fromOneStream = []byte{organizationSpace, keySpace, eventTypeSpace, subscriptionSpace, memberSpace, deliverySpace, messageSpace,
+	failureSpace, dueSpace}
+
 func TestReconcileFindsWrongAndMissingRows(t *testing.T) {
 	t.Parallel()
-	log := logWith(t, 10)
-	everything(log.scribe, 10)
+	log := logWith(t, 1)
+	everything(log.scribe, 2)
 	log.write(t)
 	r := runWith(t, log.Log, vfs.NewMem(), func(*Config) {})
 	defer closeFold(t, r.Fold)
@@ -47,8 +51,8 @@ func TestReconcileFindsWrongAndMissingRows(t *testing.T) {
 	}
 	for _, p := range table {
 		for _, space := range p.spaces {
-			if space == healthSpace || space == correctionSpace || space == auditSpace {
-				continue // rows that follow from many streams: for Verify
+			if !slices.Contains(fromOneStream, space) {
+				continue // for Verify
 			}
 			key := firstKey(t, r.Fold, space)
 			value, _, err := r.store.value(key)
