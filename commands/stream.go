@@ -73,50 +73,78 @@ func load[S any](ctx context.Context, c *Commands, stream string, zero S, fold f
 // change loads a stream, decides, and appends the fact decided upon; if somebody else was faster, again. It returns
 // the state after it. Without a fact nothing is appended and the position is that of the stream's last event.
 func change[S any](ctx context.Context, c *Commands, by By, stream string, zero S, fold func(S, recordedFact) S, decide func(S) (domain.Fact, error)) (S, eventlog.Position, error) {
+	return changeAll(ctx, c, by, stream, zero, fold, func(state S) ([]domain.Fact, error) {
+		f, err := decide(state)
+		if err != nil || f == nil {
+			return nil, err
+		}
+		return []domain.Fact{f}, nil
+	})
+}
+
+// changeAll is change for any number of facts, which are appended together or not at all.
+func changeAll[S any](ctx context.Context, c *Commands, by By, stream string, zero S, fold func(S, recordedFact) S, decide func(S) ([]domain.Fact, error)) (S, eventlog.Position, error) {
 	for range maxTries {
 		l, err := load(ctx, c, stream, zero, fold)
 		if err != nil {
 			return zero, eventlog.Position{}, err
 		}
-		f, err := decide(l.state)
-		if err != nil || f == nil {
+		facts, err := decide(l.state)
+		if err != nil || len(facts) == 0 {
 			return l.state, l.position, err
 		}
 		m := by.meta(c.Now())
-		a, err := c.append(ctx, stream, l.expected, f, m)
+		a, err := c.appendAll(ctx, stream, l.expected, m, facts...)
 		if errors.Is(err, eventlog.ErrRevisionConflict) {
 			continue
 		}
 		if err != nil {
 			return zero, eventlog.Position{}, err
 		}
-		return fold(l.state, recordedFact{f, m, eventlog.ID{}, uint64(a.Revision), a.Position}), a.Position, nil
+		return foldAll(l, fold, m, a, facts), a.Position, nil
 	}
 	return zero, eventlog.Position{}, errBusy
+}
+
+// foldAll folds facts that were appended after what was loaded.
+func foldAll[S any](l loaded[S], fold func(S, recordedFact) S, m domain.Meta, a eventlog.Appended, facts []domain.Fact) S {
+	for i, f := range facts {
+		l.state = fold(l.state, recordedFact{f, m, eventlog.ID{}, next(l.expected) + uint64(i), a.Position})
+	}
+	return l.state
 }
 
 // next is the revision that an event appended under an expectation gets. Nothing is appended under any other than
 // NoStream or an exact one.
 func next(expected eventlog.Expected) uint64 { return uint64(int64(expected) + 1) }
 
-// append adds one fact to a stream. An append of unknown outcome is repeated with the same id, unless the caller gave
-// up waiting.
+// append adds one fact to a stream, as appendAll does.
 func (c *Commands) append(ctx context.Context, stream string, expected eventlog.Expected, f domain.Fact, m domain.Meta) (eventlog.Appended, error) {
-	id := newID[eventlog.ID](c, m)
-	e, err := c.codec.Encode(domain.Place{Stream: stream, ID: id, Revision: next(expected)}, f, m)
-	if err != nil {
-		return eventlog.Appended{}, err
+	return c.appendAll(ctx, stream, expected, m, f)
+}
+
+// appendAll adds facts to a stream, all of them or none. An append of unknown outcome is repeated with the same ids, unless
+// the caller gave up waiting.
+func (c *Commands) appendAll(ctx context.Context, stream string, expected eventlog.Expected, m domain.Meta, facts ...domain.Fact) (eventlog.Appended, error) {
+	events := make([]eventlog.Event, len(facts))
+	for i, f := range facts {
+		id := newID[eventlog.ID](c, m)
+		e, err := c.codec.Encode(domain.Place{Stream: stream, ID: id, Revision: next(expected) + uint64(i)}, f, m)
+		if err != nil {
+			return eventlog.Appended{}, err
+		}
+		events[i] = eventlog.Event{ID: id, Type: e.Type, Data: e.Data, Metadata: e.Metadata}
 	}
-	event := eventlog.Event{ID: id, Type: e.Type, Data: e.Data, Metadata: e.Metadata}
 	var a eventlog.Appended
+	var err error
 	for range maxTries {
-		a, err = c.Log.Append(ctx, stream, expected, event)
+		a, err = c.Log.Append(ctx, stream, expected, events...)
 		if !errors.Is(err, eventlog.ErrUnknownOutcome) || ctx.Err() != nil {
 			break
 		}
 	}
 	if err != nil {
-		return a, fmt.Errorf("append %s to %s: %w", e.Type, stream, err)
+		return a, fmt.Errorf("append %s to %s: %w", facts[0].FactType(), stream, err)
 	}
 	return a, nil
 }

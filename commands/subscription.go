@@ -2,7 +2,9 @@ package commands
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
@@ -10,10 +12,30 @@ import (
 	"github.com/hooklog/hooklog/webhook"
 )
 
-// NewSubscription is what a partner asks for. An empty Secret is made here.
+// NewSubscription is what a partner asks for. What is zero is left to the profile.
 type NewSubscription struct {
-	URL    string
-	Events []string
+	URL         string
+	Events      []string
+	Clients     []string
+	Name        string
+	Description string
+	Email       string
+	// Headers are sent with every attempt; their values are kept sealed.
+	Headers       []domain.Header
+	RetrySchedule []domain.Duration
+	Timeout       domain.Duration
+	RateLimit     domain.Rate
+	// Secret is the partner's own; nil lets one be made.
+	Secret *string
+	// Disabled says that the subscription begins disabled, by DisabledBy.
+	Disabled   bool
+	DisabledBy domain.DisabledBy
+}
+
+// settings are those of a new subscription but for its headers, which are not sealed yet.
+func (n NewSubscription) settings() domain.SubscriptionSettings {
+	return domain.SubscriptionSettings{URL: n.URL, Events: n.Events, Clients: n.Clients, Name: n.Name, Description: n.Description,
+		Email: n.Email, RetrySchedule: n.RetrySchedule, Timeout: n.Timeout, RateLimit: n.RateLimit}
 }
 
 // LoadSubscription folds a subscription's stream; the zero Subscription if there is none.
@@ -26,43 +48,87 @@ func foldSubscription(s domain.Subscription, f recordedFact) domain.Subscription
 	return s.Apply(f.Fact, f.Meta, f.revision)
 }
 
-// CreateSubscription begins a subscription and returns its secret, which can be had only here.
-func (c *Commands) CreateSubscription(ctx context.Context, by By, org domain.OrganizationID, n NewSubscription) (domain.Subscription, sealing.Secret, eventlog.Position, error) {
-	s, secret, at, err := c.createSubscription(ctx, by, org, n)
-	return s, sealing.NewSecret(secret), at, err
-}
-
-func (c *Commands) createSubscription(ctx context.Context, by By, org domain.OrganizationID, n NewSubscription) (s domain.Subscription, secret string, at eventlog.Position, err error) {
+// CreateSubscription begins a subscription and returns the secret that was made for it, which can be had only here; the
+// zero Secret if the partner brought its own.
+func (c *Commands) CreateSubscription(ctx context.Context, by By, org domain.OrganizationID, n NewSubscription) (s domain.Subscription, made sealing.Secret, at eventlog.Position, err error) {
 	o, err := c.organization(ctx, org)
 	if err != nil {
-		return s, "", at, err
+		return s, made, at, err
 	}
 	catalogue, err := c.catalogue(ctx, o)
 	if err != nil {
-		return s, "", at, err
+		return s, made, at, err
 	}
-	settings := domain.SubscriptionSettings{URL: n.URL, Events: n.Events}
-	if err := checkSettings(settings, catalogue); err != nil {
-		return s, "", at, err
+	if err := c.checkNew(ctx, n, catalogue); err != nil {
+		return s, made, at, err
 	}
-	if err := c.URLs.CheckURL(ctx, n.URL); err != nil {
-		return s, "", at, err
+	if n.Secret == nil {
+		text, err := catalogue.profile.NewSecret(random())
+		if err != nil {
+			return s, made, at, fmt.Errorf("make a signing secret: %w", err)
+		}
+		made, n.Secret = sealing.NewSecret(text), &text
 	}
+	s, at, err = c.create(ctx, by, o, n, catalogue)
+	return s, made, at, err
+}
+
+// checkNew judges a new subscription before anything is recorded, its URL last: that asks the network.
+func (c *Commands) checkNew(ctx context.Context, n NewSubscription, k *catalogue) error {
+	bad := domain.CheckHeaders(k.profile, n.Headers)
+	if n.Secret != nil {
+		if err := k.profile.CheckSecret(*n.Secret); err != nil {
+			bad = append(bad, domain.FieldError{Field: "secret", Message: err.Error()})
+		}
+	}
+	if err := joinRefusals(checkSettings(n.settings(), k), bad); err != nil {
+		return err
+	}
+	return c.URLs.CheckURL(ctx, n.URL)
+}
+
+// joinRefusals adds members that were found wrong to a refusal of members, or makes one.
+func joinRefusals(err error, bad []domain.FieldError) error {
+	var refused *domain.Error
+	if errors.As(err, &refused) && refused.Code == domain.Invalid {
+		return domain.RefuseFields(slices.Concat(refused.Fields, bad)...)
+	}
+	if err != nil {
+		return err
+	}
+	return domain.RefuseFields(bad...)
+}
+
+// create seals and records a subscription that was judged.
+func (c *Commands) create(ctx context.Context, by By, o domain.Organization, n NewSubscription, k *catalogue) (s domain.Subscription, at eventlog.Position, err error) {
 	m := by.meta(c.Now())
 	id := newID[domain.SubscriptionID](c, m)
-	if secret, err = catalogue.profile.NewSecret(random()); err != nil {
-		return s, "", at, fmt.Errorf("make a signing secret: %w", err)
-	}
-	sealed, err := c.seal(ctx, org, secret, id.String())
+	settings := n.settings()
+	sealed, err := c.seal(ctx, o.ID, *n.Secret, id.String())
 	if err != nil {
-		return s, "", at, err
+		return s, at, err
 	}
-	created, err := domain.DecideCreate(o, settings, sealed, catalogue.subscribable)
+	if settings.Headers, err = c.sealHeaders(ctx, o.ID, id, n.Headers); err != nil {
+		return s, at, err
+	}
+	created, err := domain.DecideCreate(o, settings, sealed, k.subscribable)
 	if err != nil {
-		return s, "", at, err
+		return s, at, err
 	}
-	a, err := c.append(ctx, domain.SubscriptionStream(id), eventlog.NoStream, created, m)
-	return domain.Subscription{ID: id}.Apply(created, m, uint64(a.Revision)), secret, a.Position, err
+	if limit := k.profile.MaxSubscriptions(); limit > 0 {
+		if err := c.admit(ctx, by, o.ID, id, limit); err != nil {
+			return s, at, err
+		}
+	}
+	facts := []domain.Fact{created}
+	if n.Disabled {
+		facts = append(facts, &domain.SubscriptionDisabled{Organization: o.ID, By: n.DisabledBy})
+	}
+	a, err := c.appendAll(ctx, domain.SubscriptionStream(id), eventlog.NoStream, m, facts...)
+	if errors.Is(err, eventlog.ErrRevisionConflict) {
+		return s, at, errWithdrawn
+	}
+	return foldAll(loaded[domain.Subscription]{state: domain.Subscription{ID: id}, expected: eventlog.NoStream}, foldSubscription, m, a, facts), a.Position, err
 }
 
 // checkSettings judges settings before anything is asked of the network.
@@ -144,6 +210,15 @@ func (c *Commands) TestSubscription(ctx context.Context, by By, org domain.Organ
 	}
 	if !good {
 		return domain.MessageID{}, eventlog.Position{}, domain.Refuse(domain.Unauthenticated, "the secret is not the webhook's")
+	}
+	return c.publishTest(ctx, by, s)
+}
+
+// TestOwnSubscription is TestSubscription for a caller who need not prove to hold the secret.
+func (c *Commands) TestOwnSubscription(ctx context.Context, by By, org domain.OrganizationID, id domain.SubscriptionID) (domain.MessageID, eventlog.Position, error) {
+	s, err := c.testable(ctx, org, id)
+	if err != nil {
+		return domain.MessageID{}, eventlog.Position{}, err
 	}
 	return c.publishTest(ctx, by, s)
 }

@@ -73,6 +73,8 @@ type RedeliveryRequested struct {
 	DeliveryOf
 	Round    int    `json:"round"`
 	Revision uint64 `json:"revision"`
+	// Recovery is what asked for it, unless a person did for this one delivery.
+	Recovery RecoveryID `json:"recovery,omitzero"`
 }
 
 // FactType names the fact in the log.
@@ -154,6 +156,7 @@ func (d Delivery) Apply(f Fact, m Meta, revision uint64) Delivery {
 	case *RedeliveryRequested:
 		d.Of, d.State, d.Round, d.RoundAttempts = f.DeliveryOf, Scheduled, f.Round, 0
 		d.RoundRevision, d.Due = f.Revision, m.At
+		d.Offered, d.OfferedAt = 0, time.Time{} // what was handed out was the round before
 	}
 	d.Next = revision + 1
 	return d
@@ -238,11 +241,13 @@ func (d Delivery) DecideOffer(now time.Time, grace time.Duration) Fact {
 	return &RetryDue{DeliveryOf: d.Of, Round: d.Round, Number: d.Attempts + 1, DueAt: d.Due, RoundRevision: d.RoundRevision}
 }
 
+var errNotActive = Refuse(Conflict, "the webhook is disabled or deleted")
+
 // DecideRedeliver opens a new round of a delivery that has ended. cancelled says that its subscription's closure ended
 // the present round.
 func (d Delivery) DecideRedeliver(s Subscription, cancelled bool) (Fact, error) {
 	if !s.Active() {
-		return nil, Refuse(Conflict, "the webhook is disabled or deleted")
+		return nil, errNotActive
 	}
 	if d.Open() && !cancelled {
 		return nil, Refuse(Conflict, "the delivery has not ended")

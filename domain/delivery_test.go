@@ -177,11 +177,11 @@ func TestRedeliveries(t *testing.T) {
 	} {
 		f, err := c.d.DecideRedeliver(c.s, c.cancelled)
 		wantCode(t, c.name, err, c.want)
-		if want := (&RedeliveryRequested{ordinaryOf, 2, 2}); err == nil && !reflect.DeepEqual(f, want) {
+		if want := (&RedeliveryRequested{DeliveryOf: ordinaryOf, Round: 2, Revision: 2}); err == nil && !reflect.DeepEqual(f, want) {
 			t.Errorf("%s: got %+v, want %+v", c.name, f, want)
 		}
 	}
-	d := ended.Apply(&RedeliveryRequested{ordinaryOf, 2, 2}, Meta{At: noon}, 13)
+	d := ended.Apply(&RedeliveryRequested{DeliveryOf: ordinaryOf, Round: 2, Revision: 2}, Meta{At: noon}, 13)
 	want := Delivery{Of: ordinaryOf, State: Scheduled, Round: 2, Attempts: 7, RoundRevision: 2, Due: noon, Next: 14}
 	if d != want {
 		t.Errorf("became %+v, want %+v", d, want)

@@ -89,6 +89,7 @@ var factKinds = func() map[string]factKind {
 	add(authenticated[OrganizationRegistered]())
 	add(authenticated[OrganizationChanged]())
 	add(authenticated[SubscriptionAdmitted]())
+	add(authenticated[AdmissionWithdrawn]())
 	add(authenticated[OrganizationClosed]())
 	add(authenticated[DataKeyMade]())
 	add(authenticated[KeyIssued]())
@@ -109,6 +110,9 @@ var factKinds = func() map[string]factKind {
 	add(plain[AttemptFailed]())
 	add(plain[RetryDue]())
 	add(authenticated[RedeliveryRequested]())
+	add(authenticated[RecoveryRequested]())
+	add(authenticated[RecoveryProgressed]())
+	add(authenticated[RecoveryEnded]())
 	add(authenticated[AuditRead]())
 	return kinds
 }()

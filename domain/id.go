@@ -18,12 +18,14 @@ type (
 	subscriptionKind struct{}
 	messageKind      struct{}
 	deliveryKind     struct{}
+	recoveryKind     struct{}
 )
 
 func (organizationKind) prefix() string { return "org_" }
 func (subscriptionKind) prefix() string { return "wh_" }
 func (messageKind) prefix() string      { return "evt_" }
 func (deliveryKind) prefix() string     { return "del_" }
+func (recoveryKind) prefix() string     { return "rec_" }
 
 // The identities that the contract shows.
 type (
@@ -31,6 +33,7 @@ type (
 	SubscriptionID = ID[subscriptionKind] // wh_…
 	MessageID      = ID[messageKind]      // evt_…
 	DeliveryID     = ID[deliveryKind]     // del_…
+	RecoveryID     = ID[recoveryKind]     // rec_…
 )
 
 // ParseOrganizationID reads an org_… id; every spelling but String's is refused.
@@ -44,6 +47,9 @@ func ParseMessageID(s string) (MessageID, error) { return parseID[messageKind](s
 
 // ParseDeliveryID reads a del_… id; every spelling but String's is refused.
 func ParseDeliveryID(s string) (DeliveryID, error) { return parseID[deliveryKind](s) }
+
+// ParseRecoveryID reads a rec_… id; every spelling but String's is refused.
+func ParseRecoveryID(s string) (RecoveryID, error) { return parseID[recoveryKind](s) }
 
 // LayOut makes a ULID's bytes a UUIDv7: the 48 time bits are kept, six bits become version and variant.
 func LayOut(ulid [16]byte) [16]byte {

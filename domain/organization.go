@@ -35,6 +35,8 @@ type OrganizationChanged struct {
 // SubscriptionAdmitted counts a subscription against the organization's limit, where its profile has one.
 type SubscriptionAdmitted struct {
 	Subscription SubscriptionID `json:"subscription"`
+	// Released are subscriptions admitted before that no longer count: deleted ones, and those that were never created.
+	Released []SubscriptionID `json:"released,omitempty"`
 }
 
 // OrganizationClosed ends an organization: its keys are refused, its pending deliveries cancelled.

@@ -13,6 +13,7 @@ const (
 	messageCategory      = "hl_message-"
 	deliveryCategory     = "hl_delivery-"
 	auditCategory        = "hl_audit-"
+	recoveryCategory     = "hl_recovery-"
 
 	// KeysetProbeStream holds the one fact that tells whether a keyset belongs to a log.
 	KeysetProbeStream = "hl_keyset-probe"
@@ -44,6 +45,9 @@ func MessageStream(id MessageID) string { return streamOf(messageCategory, id) }
 // DeliveryStream is the stream of a delivery.
 func DeliveryStream(id DeliveryID) string { return streamOf(deliveryCategory, id) }
 
+// RecoveryStream is the stream of a recovery.
+func RecoveryStream(id RecoveryID) string { return streamOf(recoveryCategory, id) }
+
 // AuditStream is the stream of what was read with a key of the history.
 func AuditStream(id KeyID) string { return auditCategory + string(id) }
 
@@ -72,6 +76,11 @@ func MessageOfStream(stream string) (MessageID, bool) {
 // DeliveryOfStream returns the id in the name of a delivery's stream.
 func DeliveryOfStream(stream string) (DeliveryID, bool) {
 	return idOfStream[deliveryKind](deliveryCategory, stream)
+}
+
+// RecoveryOfStream returns the id in the name of a recovery's stream.
+func RecoveryOfStream(stream string) (RecoveryID, bool) {
+	return idOfStream[recoveryKind](recoveryCategory, stream)
 }
 
 // KeyOfStream returns the id in the name of a key's stream.

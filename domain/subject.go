@@ -60,6 +60,15 @@ func subjectOfOrganization(stream string, f Fact) (s Subject) {
 		s.Organization = f.Organization
 	case *DataKeyMade:
 		s.Organization = f.Organization
+	case *RecoveryRequested:
+		s.Organization, s.Subscription = f.Organization, f.Subscription
+	case *RecoveryProgressed:
+		s.Organization, s.Subscription = f.Organization, f.Subscription
+	case *RecoveryEnded:
+		s.Organization, s.Subscription = f.Organization, f.Subscription
+	case *AdmissionWithdrawn:
+		s.Organization = f.Organization
+		s.Subscription, _ = SubscriptionOfStream(stream)
 	case *EventTypeDefined:
 		s.Organization = f.Organization
 	case *EventTypeRetired:

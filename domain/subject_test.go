@@ -15,6 +15,7 @@ var subjects = map[string]string{
 	"OrganizationRegistered": "o", "OrganizationChanged": "o", "OrganizationClosed": "o", "SubscriptionAdmitted": "o",
 	"SlugReserved": "o", "DataKeyMade": "o", "EventTypeDefined": "o", "EventTypeRetired": "o",
 	"KeyIssued": "ok", "KeyRotated": "k", "KeyRevoked": "k", "KeysetProbed": "", "AuditRead": "",
+	"AdmissionWithdrawn": "os", "RecoveryRequested": "os", "RecoveryProgressed": "os", "RecoveryEnded": "os",
 }
 
 func TestEveryFactSaysWhatItIsAbout(t *testing.T) {

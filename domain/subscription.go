@@ -3,8 +3,12 @@ package domain
 import (
 	"cmp"
 	"fmt"
+	"net/mail"
+	"reflect"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/hooklog/hooklog/webhook"
@@ -92,6 +96,8 @@ type SubscriptionSettings struct {
 	Headers       []SealedHeader `json:"headers,omitempty"`
 	RetrySchedule []Duration     `json:"retry_schedule,omitempty"`
 	Timeout       Duration       `json:"timeout,omitzero"`
+	// RateLimit bounds the attempts of each node.
+	RateLimit Rate `json:"rate_limit,omitzero"`
 }
 
 // SealedHeader is an extra header of a subscription; its value is ciphertext.
@@ -240,8 +246,24 @@ func (s SubscriptionSettings) check(known func(name string) bool) []FieldError {
 	if utf8.RuneCountInString(s.Description) > maxSentenceRunes {
 		bad = append(bad, FieldError{"description", fmt.Sprintf("must have at most %d characters", maxSentenceRunes)})
 	}
+	bad = append(bad, checkEmail(s.Email)...)
 	bad = append(bad, checkSchedule("retry_schedule", s.RetrySchedule)...)
 	return append(bad, checkTimeout("timeout", s.Timeout)...)
+}
+
+// maxEmail is the most characters of an address that mail servers take.
+const maxEmail = 254
+
+// checkEmail refuses what is not the bare address of one mailbox; empty is none.
+func checkEmail(email string) []FieldError {
+	if email == "" {
+		return nil
+	}
+	a, err := mail.ParseAddress(email)
+	if err != nil || a.Address != email || len(email) > maxEmail || strings.ContainsFunc(email, unicode.IsControl) {
+		return []FieldError{{"email", "must be an address such as ops@example.com"}}
+	}
+	return nil
 }
 
 func checkEvents(events []string, known func(string) bool) []FieldError {
@@ -273,6 +295,47 @@ func CheckClient(c string) error {
 		}
 	}
 	return nil
+}
+
+// DecideChange replaces the settings with edited ones, and enables or disables the subscription unless enabled is nil. It
+// decides upon no fact where nothing changes. A type that the subscription names already may be one that new ones may not.
+func (s Subscription) DecideChange(edited SubscriptionSettings, enabled *bool, by DisabledBy, known func(name string) bool) ([]Fact, error) {
+	if err := s.mustBeThere(); err != nil {
+		return nil, err
+	}
+	if err := edited.Check(func(name string) bool { return slices.Contains(s.Events, name) || known(name) }); err != nil {
+		return nil, err
+	}
+	var facts []Fact
+	if edited.Events == nil {
+		edited.Events = []string{}
+	}
+	if !reflect.DeepEqual(edited, s.SubscriptionSettings) {
+		facts = append(facts, &SubscriptionChanged{s.Organization, edited})
+	}
+	switch {
+	case enabled == nil || *enabled == (s.Disabled == nil):
+	case *enabled:
+		facts = append(facts, &SubscriptionEnabled{s.Organization})
+	default:
+		facts = append(facts, &SubscriptionDisabled{Organization: s.Organization, By: by})
+	}
+	return facts, nil
+}
+
+// DecideRotate gives the subscription a new secret; the old one stays good for the overlap. While one overlap lasts there
+// is no other, so that a receiver that has only the older secret is not cut off; without any the switch is always possible.
+func (s Subscription) DecideRotate(sealed []byte, overlap time.Duration, now time.Time) (Fact, error) {
+	if err := s.mustBeThere(); err != nil {
+		return nil, err
+	}
+	if overlap < 0 || overlap > MaxOverlap {
+		return nil, RefuseFields(FieldError{"overlap", "must be from 0s to 720h"})
+	}
+	if overlap > 0 && s.PreviousSecret != nil && now.Before(s.PreviousUntil) {
+		return nil, Refuse(Conflict, "the secret is being rotated until %s; an overlap of 0s switches at once", s.PreviousUntil.UTC().Format(time.RFC3339))
+	}
+	return &SecretRotated{Organization: s.Organization, Secret: sealed, PreviousUntil: Time(now.Add(overlap))}, nil
 }
 
 // DecideDelete ends the subscription. One that is deleted is not found.

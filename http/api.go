@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/gorilla/mux"
@@ -44,6 +45,8 @@ type Config struct {
 	Doctor    Doctor
 	// Node is this node's name, which answers about the node itself carry.
 	Node string
+	// SourceRanges are where requests to receivers come from, as they are published; none if that is not known.
+	SourceRanges []netip.Prefix
 	// Pressure is asked before every message; nil never refuses.
 	Pressure Pressure
 	// Stopping tells that the node takes its leave, so that /readyz says so and streams of lines end; nil never does.

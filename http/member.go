@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/hooklog/hooklog/commands"
 	"github.com/hooklog/hooklog/domain"
 )
 
@@ -138,4 +139,61 @@ func note[T any](to *noted[T], read func(*T) reader) reader {
 // nullable makes a reader that takes null for the zero value.
 func nullable[T any](read func(*T) reader) func(*T) reader {
 	return func(to *T) reader { return orNull(read(to)) }
+}
+
+// boolean reads true or false.
+func boolean(to *bool) reader {
+	return func(field string, value []byte) []domain.FieldError {
+		*to = string(value) == "true"
+		if !*to && string(value) != "false" {
+			return wrong(field, "must be true or false")
+		}
+		return nil
+	}
+}
+
+// pace reads a rate such as "10/s".
+func pace(to *domain.Rate) reader {
+	return func(field string, value []byte) []domain.FieldError {
+		s, ok := readText(value)
+		if !ok || to.UnmarshalText([]byte(s)) != nil {
+			return wrong(field, fmt.Sprintf("must be a rate such as 10/s or 600/m, with 1 to %d", domain.MaxRate))
+		}
+		return nil
+	}
+}
+
+// headerEdits reads an object of header names and values. With removals, null takes a header away.
+func headerEdits(to *[]commands.HeaderEdit, removals bool) reader {
+	return func(field string, value []byte) []domain.FieldError {
+		if len(value) == 0 || value[0] != '{' {
+			return wrong(field, "must be an object of names and values")
+		}
+		var bad []domain.FieldError
+		walk := members{in: value}
+		for walk.next() {
+			e := commands.HeaderEdit{Name: walk.plainName()}
+			if s, ok := readText(walk.value); ok {
+				e.Value = &s
+			} else if !removals || string(walk.value) != "null" {
+				bad = append(bad, wrong(domain.HeaderField(e.Name), "must be a string")...)
+				continue
+			}
+			*to = append(*to, e)
+		}
+		if walk.err != nil {
+			return wrong(field, "must be an object of names and values")
+		}
+		return bad
+	}
+}
+
+// orElse notes that null was given, and reads everything else as read does.
+func orElse(null *bool, read reader) reader {
+	return func(field string, value []byte) []domain.FieldError {
+		if *null = string(value) == "null"; *null {
+			return nil
+		}
+		return read(field, value)
+	}
 }

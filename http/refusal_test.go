@@ -100,6 +100,11 @@ const (
 	unknown  = "01a1fc7e-c0e0-7011-8c47-1a48c219fbeb"
 )
 
+// allRefusals are those of every surface.
+func (s *scene) allRefusals() []refusal {
+	return slices.Concat(s.refusals(), s.managementRefusals())
+}
+
 func (s *scene) refusals() []refusal {
 	good := `{"url":"https://example.com/","events":[]}`
 	audit, ndjsonWanted := "/api/v1/audit/facts", []string{"Accept", "application/x-ndjson"}
@@ -414,7 +419,7 @@ func (s *scene) delivery(event, subscription string) string {
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	s := stage(t)
-	for i, r := range s.refusals() {
+	for i, r := range s.allRefusals() {
 		t.Run(r.row+"/"+strconv.Itoa(i), func(t *testing.T) {
 			before := s.facts()
 			a := s.call(r.method, r.path, r.key, r.body, r.headers...)
@@ -481,7 +486,7 @@ func TestEveryRowIsTried(t *testing.T) {
 		rows = append(rows, m[1])
 	}
 	tried := slices.Clone(rowsOfOwnTests)
-	for _, r := range stage(t).refusals() {
+	for _, r := range stage(t).allRefusals() {
 		tried = append(tried, r.row)
 	}
 	for _, row := range rows {

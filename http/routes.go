@@ -42,10 +42,11 @@ func (rt *route) operatorOnly() bool {
 // table is every route of the public listener. The first that fits is taken, so the busiest comes first.
 func table() []*route {
 	const (
-		partner = "/api/v1/partner"
-		webhook = "/api/v1/webhooks/{webhook}"
-		orgs    = "/api/v1/organizations"
-		org     = orgs + "/{organization}"
+		partner  = "/api/v1/partner"
+		webhooks = "/api/v1/webhooks"
+		webhook  = webhooks + "/{webhook}"
+		orgs     = "/api/v1/organizations"
+		org      = orgs + "/{organization}"
 	)
 	return []*route{
 		{method: "POST", path: org + "/events", scopes: platforms, handle: (*exchange).publish},
@@ -58,6 +59,14 @@ func table() []*route {
 		{method: "POST", path: partner + "/webhooks/{webhook}/test", scopes: partners, handle: (*exchange).testSubscription},
 		{method: "GET", path: partner + "/webhooks/{webhook}/failures", scopes: partners, handle: (*exchange).listFailures},
 
+		{method: "POST", path: webhooks, scopes: partners, handle: (*exchange).createWebhook},
+		{method: "GET", path: webhooks, scopes: partners, handle: (*exchange).listWebhooks},
+		{method: "PATCH", path: webhook, scopes: partners, handle: (*exchange).changeWebhook},
+		{method: "DELETE", path: webhook, scopes: partners, handle: (*exchange).deleteSubscription},
+		{method: "POST", path: webhooks + "/{webhook}/test", scopes: partners, handle: (*exchange).testWebhook},
+		{method: "POST", path: webhooks + "/{webhook}/rotate-secret", scopes: partners, handle: (*exchange).rotateSecret},
+		{method: "GET", path: "/api/v1/event-types", scopes: partners, handle: (*exchange).listOwnEventTypes},
+		{method: "GET", path: "/api/v1/meta", scopes: partners, handle: (*exchange).showMeta},
 		{method: "GET", path: webhook, scopes: caretakers, handle: (*exchange).showSubscription},
 
 		{method: "GET", path: "/api/v1/deliveries/{delivery}", scopes: auditors, handle: (*exchange).showDelivery},

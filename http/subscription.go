@@ -11,6 +11,8 @@ import (
 // Subscriptions finds subscriptions in this node's fold.
 type Subscriptions interface {
 	Subscription(id domain.SubscriptionID) (domain.Subscription, bool)
+	// Health is what its attempts say of a subscription.
+	Health(id domain.SubscriptionID) domain.Health
 	// Subscriptions lists those of an organization that are not deleted, newest first; limit 0 is all.
 	Subscriptions(org domain.OrganizationID, limit int, cursor string) (page []projections.SubscriptionRow, next string, err error)
 }

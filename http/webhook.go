@@ -20,26 +20,10 @@ type Webhooks interface {
 // recentDeliveries is how many of them are shown with a subscription.
 const recentDeliveries = 20
 
-// managedBody is a subscription as the management API shows it. Secrets and headers are never there.
+// managedBody is a subscription as the management API shows it alone: with its latest deliveries.
 type managedBody struct {
-	ID                  domain.SubscriptionID `json:"id"`
-	Organization        domain.OrganizationID `json:"organization_id"`
-	Revision            uint64                `json:"revision"`
-	URL                 string                `json:"url"`
-	Events              []string              `json:"events"`
-	Clients             []string              `json:"clients,omitempty"`
-	Name                string                `json:"name,omitempty"`
-	Description         string                `json:"description,omitempty"`
-	Email               string                `json:"email,omitempty"`
-	RetrySchedule       []domain.Duration     `json:"retry_schedule,omitempty"`
-	Timeout             domain.Duration       `json:"timeout,omitzero"`
-	Status              string                `json:"status"`
-	DisabledBy          domain.DisabledBy     `json:"disabled_by,omitempty"`
-	DisabledAt          *timestamp            `json:"disabled_at,omitempty"`
-	ConsecutiveFailures int                   `json:"consecutive_failures"`
-	FailingSince        *timestamp            `json:"failing_since,omitempty"`
-	CreatedAt           timestamp             `json:"created_at"`
-	Recent              []recentBody          `json:"recent_deliveries"`
+	managedWebhook
+	Recent []recentBody `json:"recent_deliveries"`
 }
 
 // recentBody is a delivery beside its subscription: what came of its last attempt, or when it was published.
@@ -54,38 +38,15 @@ type recentBody struct {
 }
 
 func showManaged(s projections.SubscriptionState) managedBody {
-	body := managedBody{ID: s.ID, Organization: s.Organization, Revision: s.Revision, URL: s.URL, Events: s.Events, Clients: s.Clients,
-		Name: s.Name, Description: s.Description, Email: s.Email, RetrySchedule: s.RetrySchedule, Timeout: s.Timeout,
-		Status: webhookStatus(s), ConsecutiveFailures: s.Consecutive, FailingSince: when(s.FailingSince), CreatedAt: timestamp(s.CreatedAt),
-		Recent: make([]recentBody, len(s.Recent))}
-	if body.Events == nil {
-		body.Events = []string{}
-	}
-	if s.Disabled != nil {
-		body.DisabledBy, body.DisabledAt = s.Disabled.By, when(s.Disabled.At)
-	}
+	body := managedBody{showManagedWebhook(s.Subscription, s.Health, s.Unhealthy), make([]recentBody, len(s.Recent))}
 	for i, d := range s.Recent {
 		body.Recent[i] = showRecent(d)
 	}
 	return body
 }
 
-// webhookStatus is the contract's word for the state of a subscription.
-func webhookStatus(s projections.SubscriptionState) string {
-	switch {
-	case s.Disabled != nil:
-		return "disabled"
-	case s.Unhealthy:
-		return "unhealthy"
-	}
-	return "active"
-}
-
 func showRecent(d projections.DeliveryRow) recentBody {
-	body := recentBody{ID: d.ID, Event: d.Of.Message, EventType: d.Of.EventType, Status: statuses[d.State], Timestamp: timestamp(d.Of.PublishedAt)}
-	if d.Open() && d.RoundAttempts > 0 {
-		body.Status = "failed" // and waits to be tried again
-	}
+	body := recentBody{ID: d.ID, Event: d.Of.Message, EventType: d.Of.EventType, Status: statusOf(d), Timestamp: timestamp(d.Of.PublishedAt)}
 	if d.Last == (projections.Attempt{}) {
 		return body
 	}
@@ -96,6 +57,14 @@ func showRecent(d projections.DeliveryRow) recentBody {
 		body.ResponseCode = &d.Last.Status
 	}
 	return body
+}
+
+// statusOf is the contract's word for how a delivery stands in a list.
+func statusOf(d projections.DeliveryRow) string {
+	if d.Open() && d.RoundAttempts > 0 {
+		return "failed" // and waits to be tried again
+	}
+	return statuses[d.State]
 }
 
 // showSubscription tells how a subscription stands, or stood at the moment that the query names.

@@ -159,8 +159,8 @@ func (n *node) openDispatcher(context.Context) (err error) {
 func (n *node) openAPI(context.Context) (err error) {
 	n.api, err = httpd.New(httpd.Config{Commands: n.commands, Fold: n.fold, Positions: positionsOf{n.fold}, Readiness: n.fold, Stopping: n.stopping.Load,
 		Groups: groupsOf{n.log}, Backups: n.backups, Doctor: n, Node: n.actor,
-		Pressure:    &pressure{backlog: n.fold.UnsentDeliveries, maxBacklog: n.settings.maxBacklog, free: n.log.FreeSpace, minFree: n.settings.minFree},
-		Unavailable: unavailable, RateLimit: n.settings.rateLimit, Registry: n.registry, Logger: part(n.logger, "http")})
+		Pressure:     &pressure{backlog: n.fold.UnsentDeliveries, maxBacklog: n.settings.maxBacklog, free: n.log.FreeSpace, minFree: n.settings.minFree},
+		SourceRanges: n.settings.sourceRanges, Unavailable: unavailable, RateLimit: n.settings.rateLimit, Registry: n.registry, Logger: part(n.logger, "http")})
 	return err
 }
 

@@ -26,10 +26,12 @@ type settings struct {
 	operatorListen string
 	keyset         string
 	allowInsecure  []netip.Prefix
-	stopGrace      time.Duration
-	logLevel       string
-	logFormat      string
-	pprof          bool
+	// sourceRanges are published, not enforced.
+	sourceRanges []netip.Prefix
+	stopGrace    time.Duration
+	logLevel     string
+	logFormat    string
+	pprof        bool
 
 	maxBacklog      int
 	minFree         uint64
@@ -104,6 +106,8 @@ func (s *settings) table() []setting {
 			doc: "`NUMBER` of facts a second that a rebuild or verification of read models folds at most, so that deliveries do not suffer"},
 		{name: "reconcile-rate", use: ofServer, value: number(&s.reconcileRate, "50", 0),
 			doc: "`NUMBER` of facts a second that are checked against the read models, all the time; 0 checks none"},
+		{name: "source-ranges", use: ofServer, value: networks(&s.sourceRanges, ""),
+			doc: "`CIDR,…` from which receivers see deliveries come, as published to partners"},
 		{name: "url", use: ofClient, value: text(&s.url, "http://127.0.0.1:8080"),
 			doc: "`URL` of the server that client commands speak to"},
 		{name: "key", use: ofClient, value: secret(&s.key), hidden: true,
