@@ -22,6 +22,11 @@ build: ## build bin/hooklog
 test: lint ## everything that must hold: formatting, vet, staticcheck, all tests under the race detector
 	CGO_ENABLED=1 $(GO) test -race -timeout 9m $(PACKAGES)
 
+.PHONY: test-esdb
+test-esdb: ## the port's suite over the EventStoreDB that ESDB_URL names; it leaves streams and groups there
+	@test -n "$(ESDB_URL)" || { echo "ESDB_URL names no EventStoreDB, such as esdb://127.0.0.1:2113?tls=false"; exit 2; }
+	CGO_ENABLED=1 ESDB_URL="$(ESDB_URL)" $(GO) test -race -count=1 -timeout 30m -run TestLogOnEventStoreDB -v ./eventlog/esdb
+
 .PHONY: lint
 lint: ## formatting, vet and staticcheck only
 	@unformatted=$$($$($(GO) env GOROOT)/bin/gofmt -l .); \

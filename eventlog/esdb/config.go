@@ -52,8 +52,11 @@ func check(s *client.Configuration) error {
 func withoutCredentials(url string, err error) error {
 	scheme, rest, found := strings.Cut(url, "://")
 	at := strings.LastIndexByte(rest, '@')
-	if !found || at < 0 {
-		return err
+	if !found {
+		return errors.New("it does not begin with esdb:// or esdb+discover://")
+	}
+	if at < 0 {
+		return withoutPort(rest, err)
 	}
 	s, err := client.ParseConnectionString(scheme + "://u:p@" + rest[at+1:])
 	if err == nil {
@@ -63,4 +66,16 @@ func withoutCredentials(url string, err error) error {
 		return err
 	}
 	return errors.New("its user name or password cannot be read; write characters other than letters, digits, and -._~ as %XX")
+}
+
+// withoutPort passes an error on unless it may quote a password to which the host is missing.
+func withoutPort(rest string, err error) error {
+	hosts, _, _ := strings.Cut(rest, "?")
+	for _, host := range strings.Split(hosts, ",") {
+		_, port, _ := strings.Cut(host, ":")
+		if strings.Trim(strings.TrimSuffix(port, "/"), "0123456789") != "" {
+			return errors.New("a port is no number; a user name and password are followed by @ and the host")
+		}
+	}
+	return err
 }

@@ -113,7 +113,7 @@ func TestLogOverTheProtocol(t *testing.T) {
 			s.node.restart()
 			return &served{open(t, s.node.url()), s.node}
 		},
-		Features: eventlogtest.Features{ReservedDollar: true, TypesCountTwice: true, ReplayForgotten: true, MessageTimeout: 2 * time.Second},
+		Features: eventlogtest.Features{ReservedDollar: true, TypesCountTwice: true, ReplayForgotten: true, MessageTimeout: time.Second, Patience: time.Minute},
 	})
 }
 
