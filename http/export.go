@@ -10,6 +10,7 @@ import (
 	"hash"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hooklog/hooklog/domain"
@@ -180,22 +181,28 @@ func (e *export) purpose() string {
 	return "export " + e.form.name()
 }
 
+// cursorMark begins the cursors of exports: without it some would begin with a hyphen, as formulas do.
+const cursorMark = "x"
+
 // cursorHere is the cursor of the present place.
 func (e *export) cursorHere() (string, error) {
 	state, err := e.digest.(encoding.BinaryMarshaler).MarshalBinary()
 	if err != nil {
 		return "", fmt.Errorf("keep the digest of an export: %w", err)
 	}
-	return e.filter.FactCursor(e.purpose(), e.reader.Place(), append(binary.BigEndian.AppendUint64(nil, e.facts), state...)), nil
+	return cursorMark + e.filter.FactCursor(e.purpose(), e.reader.Place(), append(binary.BigEndian.AppendUint64(nil, e.facts), state...)), nil
 }
 
 // takeUp goes on where a cursor says.
 func (e *export) takeUp(cursor string) (projections.FactPlace, error) {
-	from, more, err := e.filter.ParseFactCursor(e.purpose(), cursor)
-	if err != nil || cursor == "" {
+	if cursor == "" {
+		return projections.FactPlace{}, nil
+	}
+	from, more, err := e.filter.ParseFactCursor(e.purpose(), strings.TrimPrefix(cursor, cursorMark))
+	if err != nil {
 		return from, err
 	}
-	if len(more) < 8 || e.digest.(encoding.BinaryUnmarshaler).UnmarshalBinary(more[8:]) != nil {
+	if len(more) < 8 || cursor[:1] != cursorMark || e.digest.(encoding.BinaryUnmarshaler).UnmarshalBinary(more[8:]) != nil {
 		return from, domain.Refuse(domain.BadCursor, "the cursor is malformed or belongs to another list")
 	}
 	e.facts = binary.BigEndian.Uint64(more)
