@@ -132,7 +132,7 @@ func (p *program) tellDiagnosis(d diagnosis, asJSON bool) error {
 		all.write(p.out)
 		fmt.Fprintf(p.out, "Examined %s: %d checks, %d findings.\n", printable(d.Subject), d.Checks, len(all))
 	}
-	switch worst, _ := all.worst(); worst {
+	switch all.worst() {
 	case critical:
 		return &exitError{exitCritical, errors.New("something critical was found")}
 	case warning:

@@ -45,12 +45,12 @@ func (f findings) sort() {
 	slices.SortStableFunc(f, func(a, b finding) int { return int(b.severity) - int(a.severity) })
 }
 
-// worst is the highest severity; false if nothing was found.
-func (f findings) worst() (s severity, any bool) {
+// worst is the highest severity; note if nothing was found.
+func (f findings) worst() (s severity) {
 	for _, one := range f {
 		s = max(s, one.severity)
 	}
-	return s, len(f) > 0
+	return s
 }
 
 // told returns the findings as the API tells them.

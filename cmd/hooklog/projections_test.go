@@ -96,6 +96,33 @@ func TestProjectionsAreVerifiedAndRebuiltFromTheCommandLine(t *testing.T) {
 	fail(t, exitUsage, s.env(), []string{"projections", "rebuild", "--all", "keys"}, "takes no argument")
 }
 
+func TestARebuildIsCancelledFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	h := startHook(t)
+	s := serve(t, t.TempDir(), "--rebuild-rate", "1")
+	s.begin(t, "acme", h)
+	many := slices.Repeat([]event{{Type: "order.paid", Data: json.RawMessage(`{}`)}}, 1000) // more than a rebuild may fold at once
+	if err := s.clientOf(t, "").do(t.Context(), http.MethodPost, organizationPath("acme", "events"), many, nil); err != nil {
+		t.Fatal(err)
+	}
+	begun := decode[rebuild](t, succeed(t, s.env(), "projections", "rebuild", "failures", "--wait=false", "--json"))
+	if begun.State != running || !slices.Equal(begun.Projections, []string{"failures"}) {
+		t.Errorf("rebuild --wait=false: %+v", begun)
+	}
+	if list := succeed(t, s.env(), "projections", "list"); !strings.Contains(list, "rebuilding") {
+		t.Errorf("projections list does not show the rebuild:\n%s", list)
+	}
+	fail(t, exitFailed, s.env(), []string{"projections", "verify", "due"}, "409")
+	fail(t, exitFailed, s.env(), []string{"projections", "rebuild", "--all"}, "409")
+	if out := succeed(t, s.env(), "projections", "cancel", "failures"); !strings.Contains(out, "is cancelled") {
+		t.Errorf("cancel: %s", out)
+	}
+	if list := succeed(t, s.env(), "projections", "list"); !strings.Contains(list, "cancelled ") || strings.Contains(list, "rebuilding") {
+		t.Errorf("projections list after cancelling:\n%s", list)
+	}
+	fail(t, exitFailed, s.env(), []string{"projections", "cancel", "failures"}, "404", "no rebuild")
+}
+
 // slowRebuild is a server whose rebuild goes on until it is told otherwise.
 type slowRebuild struct {
 	state atomic.Value // string
