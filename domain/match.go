@@ -94,8 +94,13 @@ func (x *Subscribers) Match(eventType, client string) Matching {
 		}
 	}
 	slices.SortFunc(m.Targets, func(a, b Target) int { return compareIDs(a.Subscription, b.Subscription) })
-	slices.SortFunc(m.Withheld, func(a, b Withheld) int { return compareIDs(a.Subscription, b.Subscription) })
+	SortWithheld(m.Withheld)
 	return m
+}
+
+// SortWithheld brings withheld subscriptions into the order of their ids.
+func SortWithheld(all []Withheld) {
+	slices.SortFunc(all, func(a, b Withheld) int { return compareIDs(a.Subscription, b.Subscription) })
 }
 
 // withhold says why a subscription that asks for a message's type gets nothing; empty if it gets the message.

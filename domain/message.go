@@ -124,6 +124,8 @@ const (
 	WithheldDisabled WithheldWhy = "disabled" // by whom is in the subscription's history
 	WithheldFailures WithheldWhy = "disabled_by_failures"
 	WithheldClient   WithheldWhy = "other_client"
+	// WithheldClosed is for questions alone: nobody can publish for a closed organization.
+	WithheldClosed WithheldWhy = "organization_closed"
 )
 
 // Withheld is a subscription that asks for a message's type and still gets nothing.

@@ -77,11 +77,7 @@ func (p Policy) next(failed int, status int, retryAfter time.Duration, random fl
 		d.Jitter, wait = Duration(jitter), base+jitter
 	}
 	if p.Profile.RetryAfter(status) && retryAfter > wait {
-		limit := base
-		if failed < len(p.Schedule) {
-			limit = max(base, p.Schedule[failed])
-		}
-		if granted := min(retryAfter, limit); granted > wait {
+		if granted := min(retryAfter, p.grantable(failed)); granted > wait {
 			d.RetryAfter, wait = Duration(retryAfter), granted
 		}
 	}

@@ -18,6 +18,25 @@ import (
 // pastRefusals are those of everything that can be asked as of a moment.
 func (s *scene) pastRefusals() []refusal {
 	return []refusal{
+		{"managed.id", "GET", hooks + s.foreign + "/history", s.partner, "", nil, 404, "no such webhook", ""},
+		{"managed.id", "GET", hooks + "wh_" + unknown + "/history?organization=acme", s.auditor, "", nil, 404, "no such webhook", ""},
+		{"managed.id", "GET", hooks + s.foreign + "/explanation", s.partner, "", nil, 404, "no such webhook", ""},
+		{"managed.id", "GET", hooks + s.deleted + "/explanation", s.partner, "", nil, 404, "no such webhook", ""},
+		{"past.cursor", "GET", hooks + s.active + "/history?cursor=x", s.partner, "", nil, 400, "cursor", ""},
+		{"past.cursor", "GET", hooks + s.active + "/explanation?cursor=x", s.partner, "", nil, 400, "cursor", ""},
+		{"past.cursor", "GET", types + "/order.paid/subscribers?cursor=x", s.auditor, "", nil, 400, "cursor", ""},
+		{"past.cursor", "GET", events + "/" + s.event + "?cursor=x", s.auditor, "", nil, 400, "cursor", ""},
+		{"list.limit", "GET", hooks + s.active + "/history?limit=0", s.partner, "", nil, 422, "", "limit"},
+		{"list.limit", "GET", hooks + s.active + "/explanation?limit=201", s.partner, "", nil, 422, "", "limit"},
+		{"list.limit", "GET", events + "/" + s.event + "?limit=201", s.auditor, "", nil, 422, "", "limit"},
+		{"list.limit", "GET", types + "/order.paid/subscribers?limit=x", s.auditor, "", nil, 422, "", "limit"},
+		{"subscribers.type", "GET", types + "/no.such/subscribers", s.auditor, "", nil, 404, "no such event type", ""},
+		{"subscribers.type", "GET", types + "/order.paid/subscribers", s.narrow, "", nil, 404, "no such organization", ""},
+		{"subscribers.type", "GET", types + "/order.paid/subscribers?client=" + strings.Repeat("x", 129), s.auditor, "", nil, 422, "", "client"},
+		{"moment.absent", "GET", hooks + s.active + "/explanation?at=0-1", s.partner, "", nil, 404, "no such webhook", ""},
+		{"moment.spelling", "GET", hooks + s.active + "/explanation?at=now", s.partner, "", nil, 400, "moment", ""},
+		{"moment.spelling", "GET", events + "/" + s.event + "?at=now", s.auditor, "", nil, 400, "moment", ""},
+		{"moment.future", "GET", types + "/order.paid/subscribers?at=9999-01-01T00:00:00Z", s.auditor, "", nil, 422, "future", "at"},
 		{"moment.spelling", "GET", orgs + "?at=yesterday", s.operator, "", nil, 400, "moment", ""},
 		{"moment.spelling", "GET", orgs + "/acme?at=", s.operator, "", nil, 400, "moment", ""},
 		{"moment.spelling", "GET", types + "?at=2026-01-30", s.operator, "", nil, 400, "moment", ""},
@@ -293,9 +312,10 @@ func (w *pastWorld) may(err error) {
 // paths are all questions that can be asked of the past.
 func (w *pastWorld) paths() []string {
 	org := orgs + "/" + w.slug
-	paths := []string{orgs + "?limit=3", org, org + "/event-types?limit=200", org + "/event-types/a.b", org + "/event-types/message.received"}
+	paths := []string{orgs + "?limit=3", org, org + "/event-types?limit=200", org + "/event-types/a.b", org + "/event-types/message.received",
+		org + "/event-types/a.b/subscribers?limit=3", org + "/event-types/order.paid/subscribers?client=eu"}
 	for _, id := range w.hooks {
-		paths = append(paths, "/api/v1/webhooks/"+id.String()+"?organization="+w.slug)
+		paths = append(paths, hooks+id.String()+"?organization="+w.slug, hooks+id.String()+"/explanation?organization="+w.slug)
 	}
 	return paths
 }
@@ -309,8 +329,27 @@ func (w *pastWorld) remember() {
 		a := w.call("GET", path, w.operator, "")
 		w.told = append(w.told, told{path, a.status, a.body, head.String(), time.Now()})
 	}
+	w.agree()
 	for now := time.Now(); !time.Now().Truncate(time.Microsecond).After(now); { // so that what follows has a later time
 		time.Sleep(time.Microsecond)
+	}
+}
+
+// agree holds what the API says of one thing in several places against each other.
+func (w *pastWorld) agree() {
+	for _, id := range w.hooks {
+		shown := w.call("GET", hooks+id.String()+"?organization="+w.slug, w.operator, "")
+		why := w.call("GET", hooks+id.String()+"/explanation?limit=200&organization="+w.slug, w.operator, "")
+		if shown.status != why.status {
+			w.t.Fatalf("%d and %d", shown.status, why.status)
+		}
+		if shown.status != 200 {
+			continue
+		}
+		n := shown.json(w, "consecutive_failures")
+		if why.json(w, "consecutive_failures") != n || why.json(w, "failures_total") != n || float64(len(why.json(w, "failures").([]any))) != n {
+			w.t.Fatalf("%v failures are explained by %s", n, why.body)
+		}
 	}
 }
 

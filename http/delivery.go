@@ -12,6 +12,8 @@ import (
 type Deliveries interface {
 	// DeliveryByID reads the whole history of a delivery; NotFound if there is none.
 	DeliveryByID(ctx context.Context, id domain.DeliveryID) (projections.History, error)
+	// ExplainDelivery tells why a delivery took the course that its history shows.
+	ExplainDelivery(ctx context.Context, h projections.History) (projections.DeliveryExplanation, error)
 }
 
 // deliveryBody is how a delivery stands.
@@ -61,7 +63,11 @@ func (x *exchange) showDelivery() error {
 	if err != nil {
 		return err
 	}
-	body := showHistory(h, m)
+	why, err := x.Fold.ExplainDelivery(x.context(), h)
+	if err != nil {
+		return err
+	}
+	body := showHistory(h, m, why)
 	if x.key.Has(domain.ScopePayloads) {
 		if err := x.open(&body, h, m); err != nil {
 			return err

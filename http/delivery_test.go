@@ -26,8 +26,9 @@ func (s *scene) attempts(event, subscription string, statuses ...int) {
 	key, err := s.commands.DataKey(s.Context(), h.Of.Organization)
 	s.must(err)
 	known := h.Delivery
+	sub, _ := s.fold.Subscription(h.Of.Subscription)
 	for _, status := range statuses {
-		o := domain.Outcome{StartedAt: time.Now(), Took: 1500 * time.Microsecond, Status: 200, Address: "192.0.2.7:443", BodySHA256: []byte{0xab}}
+		o := domain.Outcome{StartedAt: time.Now(), Took: 1500 * time.Microsecond, Status: 200, Address: "192.0.2.7:443", BodySHA256: []byte{0xab}, Revision: sub.Revision}
 		if status != 0 {
 			o.Status, o.Reason = status, domain.StatusReason(status)
 			o.Answer, err = key.Seal([]byte("sorry \xff"), []byte(id.String()))

@@ -14,4 +14,6 @@ type Fold interface {
 	Projections
 	Past
 	Webhooks
+	Changes
+	Explanations
 }

@@ -24,8 +24,10 @@ type historyBody struct {
 	Round        int                   `json:"round"`
 	DataSHA256   string                `json:"data_sha256"`
 	// Data is there only for who may read payloads.
-	Data    json.RawMessage `json:"data,omitempty"`
-	History []factBody      `json:"history"`
+	Data json.RawMessage `json:"data,omitempty"`
+	// Ends are why the rounds that have ended did.
+	Ends    []endBody  `json:"ends"`
+	History []factBody `json:"history"`
 }
 
 // factBody is one fact with its place in the log. What an attempt does not have is left out.
@@ -44,6 +46,8 @@ type factBody struct {
 	NextAttemptAt *timestamp    `json:"next_attempt_at,omitempty"`
 	Delay         *domain.Delay `json:"delay,omitempty"`
 	Dead          bool          `json:"dead,omitempty"`
+	// Why is there for attempts.
+	Why *whyBody `json:"why,omitempty"`
 }
 
 // attemptBody is one HTTP request and its answer.
@@ -60,15 +64,20 @@ type attemptBody struct {
 	Answer *string `json:"answer,omitempty"`
 }
 
-func showHistory(h projections.History, m commands.Message) historyBody {
+func showHistory(h projections.History, m commands.Message, why projections.DeliveryExplanation) historyBody {
 	p := m.Published
 	body := historyBody{deliveryBody: showDelivery(h.Of.Subscription, h.DeliveryRow), Organization: h.Of.Organization, Event: h.Of.Message,
 		EventType: h.Of.EventType, Client: p.Client, OccurredAt: timestamp(p.OccurredAt), PublishedAt: timestamp(m.Meta.At), Test: p.Only,
 		Round: h.Round, DataSHA256: hex.EncodeToString(p.PayloadSHA256), History: make([]factBody, 0, 1+len(h.Facts))}
 	body.History = append(body.History, factBody{Position: m.Position.String(), Type: p.FactType(), At: timestamp(m.Meta.At), Actor: m.Meta.Actor})
 	for _, f := range h.Facts {
-		body.History = append(body.History, showFact(f))
+		fact := showFact(f)
+		if e, explained := why.Attempts[f.ID]; explained {
+			fact.Why = showWhy(e)
+		}
+		body.History = append(body.History, fact)
 	}
+	body.Ends = pageOf(why.Ends, "", showEnd).Items
 	return body
 }
 

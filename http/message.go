@@ -14,8 +14,11 @@ import (
 // Messages explains who gets a message.
 type Messages interface {
 	// WhoGets tells who gets a message of an organization, who does not, and why; NotFound if there is none. It waits
-	// until this node has folded the message.
-	WhoGets(ctx context.Context, org domain.OrganizationID, id domain.MessageID) (projections.Explanation, error)
+	// until this node has folded the message. With a moment, it tells who would get it then instead, and how its
+	// deliveries stood.
+	WhoGets(ctx context.Context, org domain.OrganizationID, id domain.MessageID, past *projections.Moment, limit int, cursor string) (projections.Explanation, error)
+	// WhoWouldGet tells who would get a message of a type, now or as of a moment.
+	WhoWouldGet(ctx context.Context, org domain.OrganizationID, eventType, client string, past *projections.Moment, limit int, cursor string) (projections.Getters, error)
 }
 
 // explanationBody tells who gets a message. A test goes to its one webhook alone.
@@ -28,9 +31,31 @@ type explanationBody struct {
 	Position    string           `json:"position"`
 	Test        bool             `json:"test"`
 	DataSHA256  string           `json:"data_sha256"`
-	Deliveries  []deliveryBody   `json:"deliveries"`
-	Withheld    []withheldBody   `json:"withheld"`
-	NotAsking   int              `json:"not_asking"`
+	// Deliveries and Withheld are a page of both.
+	Deliveries    []outcomeBody  `json:"deliveries"`
+	Withheld      []withheldBody `json:"withheld"`
+	Total         int            `json:"deliveries_total"`
+	WithheldTotal int            `json:"withheld_total"`
+	NotAsking     int            `json:"not_asking"`
+	Next          *string        `json:"next_cursor"`
+}
+
+// outcomeBody is what became of the delivery of an event to a webhook.
+type outcomeBody struct {
+	deliveryBody
+	// Last is the last attempt, null before the first.
+	Last *lastBody `json:"last_attempt"`
+	// EndedAt and EndedBy say when and why the present round ended.
+	EndedAt *timestamp    `json:"ended_at,omitempty"`
+	EndedBy domain.Ending `json:"ended_by,omitempty"`
+}
+
+// lastBody is the last attempt of a delivery.
+type lastBody struct {
+	At         timestamp `json:"at"`
+	TookMicros int64     `json:"took_us"`
+	HTTPStatus *int      `json:"http_status"`
+	Reason     string    `json:"reason,omitempty"`
 }
 
 // withheldBody is a webhook that asks for the type and still gets nothing.
@@ -49,32 +74,59 @@ func (x *exchange) explainMessage() error {
 	if err != nil {
 		return domain.Refuse(domain.NotFound, "no such event")
 	}
-	ctx, cancel := context.WithTimeout(x.context(), maxWait)
-	defer cancel()
-	e, err := x.Fold.WhoGets(ctx, o.ID, id)
+	cursor, err := x.cursor()
+	if err != nil {
+		return err
+	}
+	limit, err := x.limit()
+	if err != nil {
+		return err
+	}
+	m, past, err := x.moment()
+	if err != nil {
+		return err
+	}
+	ctx := x.context()
+	if !past { // then it has to be waited for
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, maxWait)
+		defer cancel()
+	}
+	e, err := x.Fold.WhoGets(ctx, o.ID, id, asked(m, past), limit, cursor)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return refuseUntil(domain.Unavailable, time.Second, "this node does not show that event yet")
 	}
 	if err != nil {
 		return err
 	}
-	return x.reply(http.StatusOK, showExplanation(e))
+	return x.reply(http.StatusOK, showExplanation(e, past))
 }
 
-func showExplanation(e projections.Explanation) explanationBody {
+func showExplanation(e projections.Explanation, past bool) explanationBody {
 	p := e.Published
-	body := explanationBody{ID: e.Message, Type: p.EventType, Client: p.Client, OccurredAt: timestamp(p.OccurredAt),
+	deliveries := pageOf(e.Targets, e.Next, func(t projections.ExplainedTarget) outcomeBody { return showOutcome(e.Message, t, past) })
+	return explanationBody{ID: e.Message, Type: p.EventType, Client: p.Client, OccurredAt: timestamp(p.OccurredAt),
 		PublishedAt: timestamp(e.Meta.At), Position: e.Position.String(), Test: p.Only, DataSHA256: hex.EncodeToString(p.PayloadSHA256),
-		Deliveries: make([]deliveryBody, len(e.Targets)), Withheld: make([]withheldBody, len(e.Withheld)), NotAsking: e.NotAsking}
-	for i, t := range e.Targets {
-		d := t.Delivery
-		if !t.Begun {
-			d.ID, d.State = domain.DeriveDeliveryID(e.Message, t.Subscription), domain.Scheduled
-		}
-		body.Deliveries[i] = showDelivery(t.Subscription, d)
+		Deliveries: deliveries.Items, Next: deliveries.Next, Total: e.TargetTotal, WithheldTotal: e.WithheldTotal, NotAsking: e.NotAsking,
+		Withheld: pageOf(e.Withheld, "", func(w domain.Withheld) withheldBody { return withheldBody{w.Subscription, w.Why} }).Items}
+}
+
+// notBegun is the status of a delivery that a webhook would get as of a moment, and had not got then.
+const notBegun = "none"
+
+func showOutcome(message domain.MessageID, t projections.ExplainedTarget, past bool) outcomeBody {
+	if !t.Begun && past {
+		return outcomeBody{deliveryBody: deliveryBody{ID: domain.DeriveDeliveryID(message, t.Subscription), Subscription: t.Subscription, Status: notBegun}}
 	}
-	for i, w := range e.Withheld {
-		body.Withheld[i] = withheldBody{w.Subscription, w.Why}
+	if !t.Begun {
+		t.Delivery.ID, t.Delivery.State = domain.DeriveDeliveryID(message, t.Subscription), domain.Scheduled
+	}
+	body := outcomeBody{deliveryBody: showDelivery(t.Subscription, t.Delivery), EndedAt: when(t.EndedAt), EndedBy: t.Why}
+	if last := t.Delivery.Last; last != (projections.Attempt{}) {
+		body.Last = &lastBody{At: timestamp(last.At), TookMicros: last.Took.Microseconds(), Reason: t.Reason}
+		if last.Status != 0 {
+			body.Last.HTTPStatus = &last.Status
+		}
 	}
 	return body
 }

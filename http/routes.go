@@ -68,6 +68,8 @@ func table() []*route {
 		{method: "GET", path: "/api/v1/event-types", scopes: partners, handle: (*exchange).listOwnEventTypes},
 		{method: "GET", path: "/api/v1/meta", scopes: partners, handle: (*exchange).showMeta},
 		{method: "GET", path: webhook, scopes: caretakers, handle: (*exchange).showSubscription},
+		{method: "GET", path: webhook + "/history", scopes: caretakers, handle: (*exchange).listChanges},
+		{method: "GET", path: webhook + "/explanation", scopes: caretakers, handle: (*exchange).explainSubscription},
 
 		{method: "GET", path: "/api/v1/deliveries/{delivery}", scopes: auditors, handle: (*exchange).showDelivery},
 		{method: "GET", path: "/api/v1/audit/facts", scopes: auditors, handle: (*exchange).listFacts},
@@ -90,6 +92,7 @@ func table() []*route {
 		{method: "POST", path: org + "/event-types", scopes: operators, handle: (*exchange).defineEventType},
 		{method: "GET", path: org + "/event-types", scopes: cataloguers, handle: (*exchange).listEventTypes},
 		{method: "GET", path: org + "/event-types/{name}", scopes: cataloguers, handle: (*exchange).showEventType},
+		{method: "GET", path: org + "/event-types/{name}/subscribers", scopes: observers, handle: (*exchange).listGetters},
 		{method: "PATCH", path: org + "/event-types/{name}", scopes: operators, handle: (*exchange).describeEventType},
 		{method: "DELETE", path: org + "/event-types/{name}", scopes: operators, handle: (*exchange).retireEventType},
 

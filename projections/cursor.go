@@ -21,6 +21,9 @@ const (
 	organizationList
 	keyList
 	eventTypeList
+	changeList
+	countedList
+	gettersList
 	factList
 )
 

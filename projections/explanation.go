@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
@@ -15,18 +16,26 @@ type Explanation struct {
 	Meta      domain.Meta
 	// Position is the message's place in the log, which decides who gets it.
 	Position eventlog.Position
-	// Targets get it; Withheld asked for its type and do not; NotAsking counts the organization's other subscriptions.
-	Targets   []ExplainedTarget
-	Withheld  []domain.Withheld
-	NotAsking int
+	// Targets get it; Withheld asked for its type and do not: a page of both, the targets first, in order of their ids.
+	Targets  []ExplainedTarget
+	Withheld []domain.Withheld
+	// TargetTotal and WithheldTotal count them all; NotAsking counts the organization's other subscriptions.
+	TargetTotal, WithheldTotal, NotAsking int
+	// Next is empty on the last page.
+	Next string
 }
 
-// ExplainedTarget is a subscription that gets the message, and how its delivery stands.
+// ExplainedTarget is a subscription that gets the message, and what became of its delivery.
 type ExplainedTarget struct {
 	domain.Target
 	Delivery DeliveryRow
 	// Begun is false as long as the target is not recorded: then Delivery is empty.
 	Begun bool
+	// Reason is that of the last attempt, empty if it succeeded or there was none.
+	Reason string
+	// Why and EndedAt say why and when the present round ended; nothing while it is open.
+	Why     domain.Ending
+	EndedAt time.Time
 }
 
 // message is a message as its stream tells it.
@@ -97,9 +106,15 @@ func (x *Fold) MatchAgain(ctx context.Context, id domain.MessageID) ([]domain.Ta
 	return matching.Targets, err
 }
 
-// WhoGets matches a message of the organization again, at its place in the log. It waits until this node has folded
-// that place.
-func (x *Fold) WhoGets(ctx context.Context, org domain.OrganizationID, id domain.MessageID) (Explanation, error) {
+// WhoGets matches a message of the organization again, at its place in the log, which this node waits to have folded.
+// With a moment, which this node must have reached, it is matched as of that one instead, and its deliveries are told as
+// they stood then. limit 0 is all.
+func (x *Fold) WhoGets(ctx context.Context, org domain.OrganizationID, id domain.MessageID, past *Moment, limit int, cursor string) (Explanation, error) {
+	l := list{gettersList, id}
+	place, err := l.place(cursor)
+	if err != nil {
+		return Explanation{}, err
+	}
 	m, err := x.loadMessage(ctx, id)
 	if err != nil {
 		return Explanation{}, err
@@ -107,16 +122,18 @@ func (x *Fold) WhoGets(ctx context.Context, org domain.OrganizationID, id domain
 	if m.published.Organization != org {
 		return Explanation{}, domain.Refuse(domain.NotFound, "no such event")
 	}
-	matching, all, err := x.matchAgain(ctx, m)
+	matching, all, err := x.matchAt(ctx, m, past)
 	if err != nil {
 		return Explanation{}, err
 	}
-	e := Explanation{Message: id, Published: m.published, Meta: m.meta, Position: m.position, Withheld: matching.Withheld,
-		NotAsking: all - len(matching.Targets) - len(matching.Withheld)}
-	now := x.reading()
-	defer now.done()
+	e := Explanation{Message: id, Published: m.published, Meta: m.meta, Position: m.position, TargetTotal: len(matching.Targets),
+		WithheldTotal: len(matching.Withheld), NotAsking: all - len(matching.Targets) - len(matching.Withheld)}
+	if matching, e.Next, err = pageOfMatching(l, matching, place, limit); err != nil {
+		return Explanation{}, err
+	}
+	e.Withheld = matching.Withheld
 	for _, t := range matching.Targets {
-		shown, err := now.explain(m, t)
+		shown, err := x.explainTarget(ctx, m, t, past)
 		if err != nil {
 			return Explanation{}, err
 		}
@@ -125,14 +142,88 @@ func (x *Fold) WhoGets(ctx context.Context, org domain.OrganizationID, id domain
 	return e, nil
 }
 
-func (x *models) explain(m message, t domain.Target) (ExplainedTarget, error) {
+// explainTarget tells what became of the delivery of a message to a target, until now or until a moment.
+func (x *Fold) explainTarget(ctx context.Context, m message, t domain.Target, past *Moment) (ExplainedTarget, error) {
+	e := ExplainedTarget{Target: t}
 	of := m.deliveryTo(t.Subscription)
-	r, err := x.find(of.Subscription, of.PublishedAt.UnixMilli(), of.ID())
-	if err != nil || r == nil {
-		return ExplainedTarget{Target: t}, err
+	var err error
+	if past == nil {
+		e.Delivery, e.Begun, err = x.presentRow(of)
+	} else {
+		e.Delivery, e.Begun, err = x.pastDelivery(ctx, of, *past)
 	}
-	shown, err := x.showRow(r)
-	return ExplainedTarget{t, shown, true}, err
+	if err != nil || !e.Begun || e.Delivery.Next == 0 {
+		return e.cancelled(), err
+	}
+	profile := x.profileOf(m.published.Organization)
+	until := Moment{Position: afterAll}
+	if past != nil {
+		until = *past
+	}
+	err = x.readFacts(ctx, domain.DeliveryStream(of.ID()), func(p placed) bool {
+		if named, ok := deliveryOf(p.fact); ok && named.ID() == of.ID() && until.holds(p.Position, p.meta.At) && uint64(p.Revision) < e.Delivery.Next {
+			e.follow(p, profile)
+		}
+		return true
+	})
+	return e.cancelled(), err
+}
+
+// profileOf is what an organization's profile alone demands, which never changes; it is without a profile if this release
+// does not know that.
+func (x *Fold) profileOf(org domain.OrganizationID) domain.Policy {
+	o, _ := x.Organization(org)
+	p, _ := o.PolicyFor(domain.SubscriptionSettings{})
+	return p
+}
+
+// follow takes in a fact of the delivery.
+func (e *ExplainedTarget) follow(p placed, profile domain.Policy) {
+	switch f := p.fact.(type) {
+	case *domain.AttemptSucceeded:
+		if e.Reason = ""; !f.Extra {
+			e.Why, e.EndedAt = domain.BySuccess, p.meta.At
+		}
+	case *domain.AttemptFailed:
+		if e.Reason = f.Reason; f.Dead && !f.Extra {
+			e.Why, e.EndedAt = f.WhyDead(profile), p.meta.At
+		}
+	case *domain.RedeliveryRequested:
+		e.Why, e.EndedAt = "", time.Time{}
+	}
+}
+
+// cancelled says of a delivery that was cancelled that this is why it ended.
+func (e ExplainedTarget) cancelled() ExplainedTarget {
+	if e.Delivery.State == domain.Cancelled {
+		e.Why, e.EndedAt = domain.ByCancellation, e.Delivery.CancelledAt
+	}
+	return e
+}
+
+// presentRow shows a delivery as it stands; false if it has not begun.
+func (x *Fold) presentRow(of domain.DeliveryOf) (DeliveryRow, bool, error) {
+	now := x.reading()
+	defer now.done()
+	r, err := now.find(of.Subscription, of.PublishedAt.UnixMilli(), of.ID())
+	if err != nil || r == nil {
+		return DeliveryRow{}, false, err
+	}
+	shown, err := now.showRow(r)
+	return shown, true, err
+}
+
+// pastDelivery shows a delivery as it stood at a moment; false if it had not begun.
+func (x *Fold) pastDelivery(ctx context.Context, of domain.DeliveryOf, m Moment) (DeliveryRow, bool, error) {
+	l, err := x.lifelineOf(ctx, of.Subscription)
+	if err != nil {
+		return DeliveryRow{}, false, err
+	}
+	r, err := x.pastRow(ctx, of, l, m)
+	if err != nil || r == nil {
+		return DeliveryRow{}, false, err
+	}
+	return l.showPast(r, m), true, nil
 }
 
 func (m message) deliveryTo(sub domain.SubscriptionID) domain.DeliveryOf {
@@ -143,10 +234,19 @@ func (m message) deliveryTo(sub domain.SubscriptionID) domain.DeliveryOf {
 
 // matchAgain matches a message at its place in the log, and says how many subscriptions the organization had there.
 func (x *Fold) matchAgain(ctx context.Context, m message) (matching domain.Matching, all int, err error) {
-	if err := x.WaitFor(ctx, m.position); err != nil {
+	return x.matchAt(ctx, m, nil)
+}
+
+// matchAt matches a message as of a moment, or else at its place in the log, and says how many subscriptions the
+// organization had there.
+func (x *Fold) matchAt(ctx context.Context, m message, past *Moment) (matching domain.Matching, all int, err error) {
+	at := Moment{Position: m.position}
+	if past != nil {
+		at = *past
+	} else if err := x.WaitFor(ctx, m.position); err != nil {
 		return matching, 0, fmt.Errorf("wait until %s is folded: %w", m.id, err)
 	}
-	subscribers, err := x.subscribersAt(ctx, m.published.Organization, m.position)
+	subscribers, err := x.subscribersAt(ctx, m.published.Organization, at)
 	if err != nil {
 		return matching, 0, err
 	}
@@ -160,8 +260,8 @@ func (x *Fold) matchAgain(ctx context.Context, m message) (matching domain.Match
 	return matching, max(subscribers.Len(), len(matching.Withheld)), nil
 }
 
-// subscribersAt returns an organization's subscriptions as they were at a place in the log.
-func (x *Fold) subscribersAt(ctx context.Context, org domain.OrganizationID, at eventlog.Position) (*domain.Subscribers, error) {
+// subscribersAt returns an organization's subscriptions as they were at a moment.
+func (x *Fold) subscribersAt(ctx context.Context, org domain.OrganizationID, at Moment) (*domain.Subscribers, error) {
 	now := x.reading()
 	ids, err := now.members(org)
 	now.done()
@@ -194,21 +294,22 @@ func (x *models) members(org domain.OrganizationID) (ids []domain.SubscriptionID
 	return ids, err
 }
 
-// subscriptionAt folds a subscription's stream up to a place in the log. One that has not changed since is as the fold
-// has it.
-func (x *Fold) subscriptionAt(ctx context.Context, id domain.SubscriptionID, at eventlog.Position) (domain.Subscription, error) {
-	now := x.reading()
-	state, last, err := now.present(id)
-	now.done()
-	if err != nil || !last.After(at) {
-		return state, err
-	}
-	state = domain.Subscription{ID: id}
-	err = x.readFacts(ctx, domain.SubscriptionStream(id), func(p placed) bool {
-		if p.Position.After(at) {
-			return false
+// subscriptionAt folds a subscription's stream up to a moment. One that has not changed since a place in the log is as
+// the fold has it.
+func (x *Fold) subscriptionAt(ctx context.Context, id domain.SubscriptionID, at Moment) (domain.Subscription, error) {
+	if at.Time.IsZero() {
+		now := x.reading()
+		state, last, err := now.present(id)
+		now.done()
+		if err != nil || !last.After(at.Position) {
+			return state, err
 		}
-		state = state.Apply(p.fact, p.meta, uint64(p.Revision))
+	}
+	state := domain.Subscription{ID: id}
+	err := x.readFacts(ctx, domain.SubscriptionStream(id), func(p placed) bool {
+		if at.holds(p.Position, p.meta.At) {
+			state = state.Apply(p.fact, p.meta, uint64(p.Revision))
+		}
 		return true
 	})
 	return state, err

@@ -33,7 +33,7 @@ func TestWhoGetsAMessageAndWhy(t *testing.T) {
 	s.enable(org, off)
 	s.subscription(org, "a.b")
 	r.append(s, 0)
-	e, err := r.WhoGets(t.Context(), org, id)
+	e, err := r.WhoGets(t.Context(), org, id, nil, 0, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,10 +59,10 @@ func TestWhoGetsAMessageAndWhy(t *testing.T) {
 	if err != nil || len(again) != 2 {
 		t.Errorf("matched again: %v, %v", again, err)
 	}
-	if _, err := r.WhoGets(t.Context(), other, id); domain.CodeOf(err) != domain.NotFound {
+	if _, err := r.WhoGets(t.Context(), other, id, nil, 0, ""); domain.CodeOf(err) != domain.NotFound {
 		t.Errorf("asked by another organization: %v, want NotFound", err)
 	}
-	if _, err := r.WhoGets(t.Context(), org, domain.MessageID(s.id())); domain.CodeOf(err) != domain.NotFound {
+	if _, err := r.WhoGets(t.Context(), org, domain.MessageID(s.id()), nil, 0, ""); domain.CodeOf(err) != domain.NotFound {
 		t.Errorf("a message that is not there: %v, want NotFound", err)
 	}
 }
@@ -84,11 +84,11 @@ func TestWhoGetsATest(t *testing.T) {
 	s.disable(org, sub)
 	withheld := only()
 	r.append(s, 0)
-	e, err := r.WhoGets(t.Context(), org, sent)
+	e, err := r.WhoGets(t.Context(), org, sent, nil, 0, "")
 	if err != nil || len(e.Targets) != 1 || !e.Targets[0].Begun || len(e.Withheld) != 0 || e.NotAsking != 1 {
 		t.Errorf("while active: %+v, %v", e, err)
 	}
-	e, err = r.WhoGets(t.Context(), org, withheld)
+	e, err = r.WhoGets(t.Context(), org, withheld, nil, 0, "")
 	if err != nil || len(e.Targets) != 0 || len(e.Withheld) != 1 || e.NotAsking != 1 {
 		t.Errorf("while disabled: %+v, %v", e, err)
 	}
