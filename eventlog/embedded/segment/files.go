@@ -1,0 +1,166 @@
+package segment
+
+import (
+	"container/list"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// maxOpen is how many files are kept open for reading.
+const maxOpen = 512
+
+// files opens the files of a directory for reading and keeps those lately used open.
+type files struct {
+	fs  vfs.FS
+	dir string
+
+	mu     sync.Mutex
+	byName map[string]*list.Element // of *handle
+	used   list.List                // the lately used first
+}
+
+// handle is an open file. It is closed when nobody uses it and it has been put out.
+type handle struct {
+	files *files
+	name  string
+	file  vfs.File
+	users int
+	out   bool // under files.mu: no longer in byName
+}
+
+func newFiles(fs vfs.FS, dir string) *files {
+	return &files{fs: fs, dir: dir, byName: map[string]*list.Element{}}
+}
+
+func (f *files) path(name string) string { return f.fs.PathJoin(f.dir, name) }
+
+// open returns a file to read, which the caller closes.
+func (f *files) open(name string) (*handle, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e, ok := f.byName[name]; ok {
+		f.used.MoveToFront(e)
+		h := e.Value.(*handle)
+		h.users++
+		return h, nil
+	}
+	h, err := f.openAlone(name)
+	if err != nil {
+		return nil, err
+	}
+	h.out = false
+	f.byName[name] = f.used.PushFront(h)
+	var errs error
+	if f.used.Len() > maxOpen {
+		errs = f.putOut(f.used.Back())
+	}
+	return h, errs
+}
+
+// openAlone opens a file for one user, who closes it.
+func (f *files) openAlone(name string) (*handle, error) {
+	file, err := f.fs.Open(f.path(name))
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	return &handle{files: f, name: name, file: file, users: 1, out: true}, nil
+}
+
+// putOut takes a file out of those kept open; f.mu is held.
+func (f *files) putOut(e *list.Element) error {
+	h := f.used.Remove(e).(*handle)
+	delete(f.byName, h.name)
+	h.out = true
+	if h.users == 0 {
+		return h.file.Close()
+	}
+	return nil
+}
+
+// closeAll closes what is kept open.
+func (f *files) closeAll() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var errs []error
+	for f.used.Len() > 0 {
+		errs = append(errs, f.putOut(f.used.Front()))
+	}
+	return errors.Join(errs...)
+}
+
+// close gives the file back. An error of closing a file that was only read says nothing of what was read.
+func (h *handle) close() {
+	h.files.mu.Lock()
+	defer h.files.mu.Unlock()
+	if h.users--; h.users == 0 && h.out {
+		_ = h.file.Close()
+	}
+}
+
+// readAt fills b.
+func (h *handle) readAt(b []byte, offset int64) error {
+	n, err := h.file.ReadAt(b, offset)
+	if n == len(b) {
+		return nil
+	}
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("%s ends at %d: %w", h.name, offset+int64(n), ErrDamaged)
+	}
+	return fmt.Errorf("read %s: %w", h.name, err)
+}
+
+// size is the file's length.
+func (h *handle) size() (int64, error) {
+	info, err := h.file.Stat()
+	if err != nil {
+		return 0, fmt.Errorf("look at %s: %w", h.name, err)
+	}
+	return info.Size(), nil
+}
+
+// replace writes a file under another name, syncs it, and renames it.
+func (f *files) replace(name string, sync bool, write func(io.Writer) error) error {
+	unfinished := name + unfinishedEnd
+	file, err := f.fs.Create(f.path(unfinished), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", name, err)
+	}
+	err = write(file)
+	if err == nil && sync {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err == nil {
+		err = f.fs.Rename(f.path(unfinished), f.path(name))
+	}
+	if err == nil && sync {
+		err = f.syncDir()
+	}
+	if err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// remove removes a file that is not open.
+func (f *files) remove(name string) error {
+	if err := f.fs.Remove(f.path(name)); err != nil {
+		return fmt.Errorf("remove %s: %w", name, err)
+	}
+	return nil
+}
+
+// syncDir makes durable which files there are.
+func (f *files) syncDir() error {
+	dir, err := f.fs.OpenDir(f.dir)
+	if err != nil {
+		return fmt.Errorf("open the directory: %w", err)
+	}
+	if err := errors.Join(dir.Sync(), dir.Close()); err != nil {
+		return fmt.Errorf("sync the directory: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,163 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+	"sync"
+	"sync/atomic"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Store is the records of a log. Append, and nothing else, must be called by one goroutine at a time.
+type Store struct {
+	options Options
+	files   *files
+	active  *active // the writer's; nil before the first append
+	head    atomic.Uint64
+
+	// mu is held for reading while records are looked up and read, which is short, and for writing while segments and
+	// parts are exchanged. Both are in order of position and cover all records.
+	mu       sync.RWMutex
+	segments []*segment
+	parts    []part
+
+	upkeep upkeep
+}
+
+// active is the segment that grows.
+type active struct {
+	segment *segment
+	file    vfs.File
+	size    int64
+}
+
+// Open opens the records in a directory, which must exist. Nobody else may have it open.
+func Open(dir string, o Options) (*Store, error) {
+	s := &Store{options: o.withDefaults()}
+	s.files = newFiles(s.options.FS, dir)
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(err, s.release())
+	}
+	s.upkeep.start(s)
+	return s, nil
+}
+
+// Head is the position of the last record, 0 if there is none.
+func (s *Store) Head() uint64 { return s.head.Load() }
+
+// Close ends the work in the background and releases the files. What is not indexed is read again by the next Open.
+func (s *Store) Close() error {
+	s.upkeep.end()
+	return s.release()
+}
+
+func (s *Store) release() error {
+	var errs []error
+	if s.active != nil {
+		errs = append(errs, s.active.file.Close())
+		s.active = nil
+	}
+	for _, p := range s.parts {
+		if t, ok := p.(*table); ok {
+			t.file.close()
+		}
+	}
+	return errors.Join(append(errs, s.files.closeAll())...)
+}
+
+// Append writes a group, whose first position must be the next, and returns once it is durable. After an error nobody
+// knows what the disk holds: the store must be opened anew.
+func (s *Store) Append(g *Group) error {
+	if g.first != s.Head()+1 || len(g.records) == 0 {
+		return fmt.Errorf("a group of %d records at %d does not follow %d", len(g.records), g.first, s.Head())
+	}
+	if s.active == nil || s.active.size >= s.options.Bytes || s.active.size+int64(len(g.bytes)) > math.MaxUint32 {
+		if err := s.roll(g.first); err != nil {
+			return err
+		}
+	}
+	a := s.active
+	g.close(a.size, s.flags())
+	if err := s.write(a.file, g.bytes); err != nil {
+		return fmt.Errorf("append to %s: %w", segmentName(a.segment.first), err)
+	}
+	base := a.size
+	a.size += int64(len(g.bytes))
+	a.segment.memory.add(g.records, base, a.size)
+	s.head.Add(uint64(len(g.records)))
+	return nil
+}
+
+func (s *Store) flags() uint32 {
+	if s.options.NoSync {
+		return 0
+	}
+	return afterSync
+}
+
+func (s *Store) write(file vfs.File, b []byte) error {
+	if _, err := file.Write(b); err != nil || s.options.NoSync {
+		return err
+	}
+	return file.SyncData()
+}
+
+// roll lets a new segment take the appends from a position on.
+func (s *Store) roll(first uint64) error {
+	name := segmentName(first)
+	file, err := s.files.fs.Create(s.files.path(name), vfs.WriteCategoryUnspecified)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", name, err)
+	}
+	err = s.write(file, segmentHead(first))
+	if err == nil && !s.options.NoSync {
+		err = errors.Join(file.Sync(), s.files.syncDir())
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("begin %s: %w", name, err), file.Close())
+	}
+	if old := s.active; old != nil {
+		if err := old.file.Close(); err != nil {
+			return errors.Join(fmt.Errorf("end %s: %w", segmentName(old.segment.first), err), file.Close())
+		}
+	}
+	s.grow(file, newMemory(first), segmentHeader)
+	s.upkeep.wake()
+	return nil
+}
+
+// grow makes a segment the one that grows.
+func (s *Store) grow(file vfs.File, m *memory, size int64) {
+	seg := &segment{files: s.files, first: m.first, memory: m}
+	s.active = &active{seg, file, size}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.segments, s.parts = append(s.segments, seg), append(s.parts, m)
+}
+
+// segmentOf finds the segment that holds a position up to the head; mu is held.
+func (s *Store) segmentOf(position uint64) (*segment, error) {
+	i := sort.Search(len(s.segments), func(i int) bool { return s.segments[i].first > position }) - 1
+	if i < 0 {
+		return nil, fmt.Errorf("position %d: %w: no segment has it", position, ErrDamaged)
+	}
+	return s.segments[i], nil
+}
+
+// Record reads the record at a position, which must not be past the head. It is the caller's and unchecked.
+func (s *Store) Record(position uint64) ([]byte, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.record(position)
+}
+
+func (s *Store) record(position uint64) ([]byte, error) {
+	seg, err := s.segmentOf(position)
+	if err != nil {
+		return nil, err
+	}
+	return seg.record(position)
+}

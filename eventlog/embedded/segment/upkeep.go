@@ -1,0 +1,163 @@
+package segment
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"sync"
+	"time"
+)
+
+// upkeep indexes closed segments and merges indexes, on a goroutine of its own.
+type upkeep struct {
+	work  chan struct{} // capacity 1: there may be something to do
+	stop  chan struct{}
+	done  sync.WaitGroup
+	files sync.Mutex // held while files come and go
+}
+
+// retryAfter is how long a fault is waited out.
+const retryAfter = 10 * time.Second
+
+func (u *upkeep) start(s *Store) {
+	u.work, u.stop = make(chan struct{}, 1), make(chan struct{})
+	if s.options.ReadOnly {
+		return
+	}
+	u.done.Go(func() { u.run(s) })
+	u.wake()
+}
+
+func (u *upkeep) end() {
+	close(u.stop)
+	u.done.Wait()
+}
+
+func (u *upkeep) wake() {
+	select {
+	case u.work <- struct{}{}:
+	default:
+	}
+}
+
+func (u *upkeep) run(s *Store) {
+	for {
+		select {
+		case <-u.stop:
+			return
+		case <-u.work:
+		}
+		if err := s.tidy(); err != nil {
+			s.options.Fault(err)
+			select {
+			case <-u.stop:
+				return
+			case <-time.After(retryAfter):
+				u.wake()
+			}
+		}
+	}
+}
+
+// tidy does all there is to do, until the store is closed.
+func (s *Store) tidy() error {
+	for {
+		select {
+		case <-s.upkeep.stop:
+			return nil
+		default:
+		}
+		if seg := s.closable(); seg != nil {
+			if err := s.index(seg); err != nil {
+				return fmt.Errorf("index %s: %w", segmentName(seg.first), err)
+			}
+			continue
+		}
+		tables := s.mergeable()
+		if tables == nil {
+			return nil
+		}
+		if err := s.merge(tables); err != nil {
+			return fmt.Errorf("merge the indexes of %d segments: %w", len(tables), err)
+		}
+	}
+}
+
+// closable is the first segment that will not grow and is not indexed.
+func (s *Store) closable() *segment {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i, seg := range s.segments {
+		if seg.memory != nil && i < len(s.segments)-1 {
+			return seg
+		}
+	}
+	return nil
+}
+
+func (s *Store) mergeable() []*table {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return mergeable(s.parts)
+}
+
+// index writes the files of a closed segment, the index of streams first, and lets its memory go.
+func (s *Store) index(seg *segment) error {
+	m := seg.memory
+	t, err := s.writeTable(m.span(), func(yield func(entry, error) bool) {
+		for _, e := range m.sorted() {
+			if !yield(e, nil) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	err = s.replace(offsetsName(m.first), func(out io.Writer) error { return writeOffsets(out, m) })
+	if err != nil {
+		return err
+	}
+	closed := &segment{files: s.files, first: m.first, records: m.span().records(), end: m.end}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.segments[slices.Index(s.segments, seg)] = closed
+	s.parts[slices.Index(s.parts, part(m))] = t
+	return nil
+}
+
+// merge replaces neighbouring tables by one.
+func (s *Store) merge(tables []*table) error {
+	t, err := s.writeTable(spanOf(tables), merged(tables))
+	if err != nil {
+		return err
+	}
+	s.upkeep.files.Lock()
+	defer s.upkeep.files.Unlock()
+	s.mu.Lock()
+	at := slices.Index(s.parts, part(tables[0]))
+	s.parts = slices.Replace(s.parts, at, at+len(tables), part(t))
+	s.mu.Unlock()
+	var errs []error
+	for _, old := range tables { // nobody reads them any more
+		old.file.close()
+		errs = append(errs, s.files.remove(old.name))
+	}
+	return errors.Join(errs...)
+}
+
+func (s *Store) writeTable(run span, entries iter.Seq2[entry, error]) (*table, error) {
+	err := s.replace(tableName(run), func(out io.Writer) error { return writeTable(out, run, entries) })
+	if err != nil {
+		return nil, err
+	}
+	return openTable(s.files, run)
+}
+
+func (s *Store) replace(name string, write func(io.Writer) error) error {
+	s.upkeep.files.Lock()
+	defer s.upkeep.files.Unlock()
+	return s.files.replace(name, !s.options.NoSync, write)
+}
