@@ -26,6 +26,8 @@ var mayImport = map[string][]string{
 	"domain":                {"webhook"},
 	"eventlog":              {},
 	"eventlog/*":            {"eventlog"},
+	"eventlog/embedded":     {"eventlog", "eventlog/embedded/segment"},
+	"eventlog/embedded/*":   {},
 	"commands":              {"domain", "eventlog", "sealing", "webhook"},
 	"projections":           {"domain", "eventlog", "sealing"},
 	"dispatcher/egress":     {},

@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -21,21 +20,7 @@ const (
 // openStore opens the store of a stopped server's log.
 func (s *server) openStore(t *testing.T) *pebble.DB {
 	t.Helper()
-	comparer := *pebble.DefaultComparer
-	comparer.Name = "hooklog.log.v1"
-	comparer.Split = func(key []byte) int {
-		switch {
-		case len(key) > 0 && key[0] == 'i': // up to the end of the name
-			if end := bytes.Index(key, []byte{0, 1}); end >= 0 {
-				return end + 2
-			}
-		case len(key) == 9 && key[0] == 'e':
-			return 8
-		}
-		return len(key)
-	}
-	comparer.Separator = func(dst, a, _ []byte) []byte { return append(dst, a...) }
-	db, err := pebble.Open(filepath.Join(s.data, "log"), &pebble.Options{Comparer: &comparer, ErrorIfNotExists: true,
+	db, err := pebble.Open(filepath.Join(s.data, "log"), &pebble.Options{ErrorIfNotExists: true,
 		FormatMajorVersion: pebble.FormatTableFormatV6, Logger: quiet{t}})
 	if err != nil {
 		t.Fatal(err)

@@ -33,7 +33,7 @@ type backend interface {
 func openBackend(ctx context.Context, n *node) (backend, error) {
 	logger := part(n.logger, "log")
 	if n.settings.esdbURL.IsZero() {
-		log, err := embedded.Open(n.settings.logDir(), embedded.Options{CacheSize: int64(n.settings.logCache), Logger: logger})
+		log, err := embedded.Open(n.settings.logDir(), embedded.Options{Logger: logger})
 		if err != nil {
 			return nil, err
 		}

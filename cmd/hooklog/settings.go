@@ -35,7 +35,6 @@ type settings struct {
 
 	maxBacklog      int
 	minFree         uint64
-	logCache        uint64
 	maxInFlight     int
 	perSubscription int
 	perHost         int
@@ -92,8 +91,6 @@ func (s *settings) table() []setting {
 			doc: "`NUMBER` of deliveries without an attempt past which publishing is refused for a while; 0 for no bound"},
 		{name: "min-free", use: ofServer, value: size(&s.minFree, "256MiB"),
 			doc: "`SIZE` of free disk below which publishing is refused for a while"},
-		{name: "log-cache", use: ofServer, value: size(&s.logCache, "112MiB"),
-			doc: "`SIZE` of memory for the log's store"},
 		{name: "max-in-flight", use: ofServer, value: number(&s.maxInFlight, "512", 1),
 			doc: "`NUMBER` of attempts at once in this process"},
 		{name: "max-per-subscription", use: ofServer, value: number(&s.perSubscription, "16", 1),

@@ -41,7 +41,14 @@ func (l *Log) copyTo(ctx context.Context, dir string) error {
 	if err := l.db.Checkpoint(dir, options...); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
+	// After the groups, so that none of them is ahead of the events.
+	if err := l.opts.FS.MkdirAll(l.opts.FS.PathJoin(dir, recordsDir), 0o700); err != nil {
+		return err
+	}
+	if err := l.records.Backup(ctx, l.opts.FS.PathJoin(dir, recordsDir)); err != nil {
+		return err
+	}
+	if err := syncDirectory(l.opts.FS, l.opts.FS.PathJoin(dir, recordsDir)); err != nil {
 		return err
 	}
 	return writeFormat(l.opts.FS, dir)

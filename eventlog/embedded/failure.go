@@ -30,21 +30,19 @@ type failure struct {
 // report marks the log as failed before it tells: whoever asks afterwards is refused even if telling returns. While the
 // log is being opened Open tells.
 func (f *failure) report(err error) {
-	f.once.Do(func() {
-		f.reason.Store(&err)
-		if !f.opening.Load() {
-			f.fatal(err)
-		}
-	})
+	f.reason.CompareAndSwap(nil, &err)
+	if !f.opening.Load() {
+		f.tell()
+	}
 }
 
 // stop is report for what Open would not return from.
 func (f *failure) stop(err error) {
-	f.once.Do(func() {
-		f.reason.Store(&err)
-		f.fatal(err)
-	})
+	f.reason.CompareAndSwap(nil, &err)
+	f.tell()
 }
+
+func (f *failure) tell() { f.once.Do(func() { f.fatal(*f.reason.Load()) }) }
 
 // err is nil as long as the log can be trusted.
 func (f *failure) err() error {
@@ -66,5 +64,29 @@ func (p *pebbleLogger) Errorf(format string, args ...any) {
 }
 
 func (p *pebbleLogger) Fatalf(format string, args ...any) {
-	p.log.failure.report(fmt.Errorf(format, args...))
+	l := p.log
+	err := error(said{fmt.Sprintf(format, args...), firstError(args)})
+	if l.opening.Load() {
+		l.failure.stop(explain(l.dir, err)) // Pebble may try again for ever.
+		return
+	}
+	l.failure.report(err)
+}
+
+// said is what Pebble said of an error.
+type said struct {
+	text  string
+	cause error
+}
+
+func (s said) Error() string { return s.text }
+func (s said) Unwrap() error { return s.cause }
+
+func firstError(args []any) error {
+	for _, a := range args {
+		if err, ok := a.(error); ok {
+			return err
+		}
+	}
+	return nil
 }

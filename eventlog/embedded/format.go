@@ -14,7 +14,8 @@ import (
 
 const (
 	formatFile    = "FORMAT"
-	formatLine    = "hooklog-log 1\n"
+	recordsDir    = "records"
+	formatLine    = "hooklog-log 2\n"
 	formatName    = "hooklog-log "
 	maxFormatSize = 256
 )
@@ -34,7 +35,7 @@ func checkFormat(fsys vfs.FS, dir string) (bool, error) {
 	if !named {
 		return false, fmt.Errorf("%w: %s in %s says %.40q", ErrFormat, formatFile, dir, line)
 	}
-	return false, fmt.Errorf("%w: the log in %s has format version %.40q; this release reads version 1", ErrFormat, dir, version)
+	return false, fmt.Errorf("%w: the log in %s has format version %.40q; this release reads version 2", ErrFormat, dir, version)
 }
 
 func readFormat(fsys vfs.FS, dir string) (string, error) {

@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -14,13 +13,15 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/eventlog/embedded/segment"
 )
 
 // Log is an event log in a directory. It is safe for concurrent use; one process at a time has it open.
 type Log struct {
 	dir     string
 	opts    Options
-	db      *pebble.DB
+	records *segment.Store
+	db      *pebble.DB // the state of groups, and notes
 	lock    io.Closer
 	failure *failure
 	opening atomic.Bool
@@ -114,10 +115,11 @@ func open(dir string, opts Options, lock *pebble.Lock) (*Log, error) {
 	}
 	l.opening.Store(false)
 	l.db = db
-	if l.tail.head, err = l.lastPosition(); err == nil {
-		err = l.findStates()
+	if err = l.openRecords(); err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
-	if err != nil {
+	if err := l.findStates(); err != nil {
+		err = errors.Join(err, l.records.Close())
 		return nil, errors.Join(err, db.Close())
 	}
 	l.life, l.end = context.WithCancel(context.Background())
@@ -127,20 +129,17 @@ func open(dir string, opts Options, lock *pebble.Lock) (*Log, error) {
 	return l, nil
 }
 
-func (l *Log) lastPosition() (uint64, error) {
-	lower, upper := spaceBounds(eventSpace)
-	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
-	if err != nil {
-		return 0, fmt.Errorf("find the head: %w", err)
+func (l *Log) openRecords() (err error) {
+	dir := l.opts.FS.PathJoin(l.dir, recordsDir)
+	if !l.opts.ReadOnly {
+		if err := makeDirectory(l.opts.FS, dir); err != nil {
+			return err
+		}
 	}
-	var head uint64
-	if it.Last() {
-		head, err = parseEventKey(it.Key())
+	if l.records, err = segment.Open(dir, l.opts.segments()); err == nil {
+		l.tail.head = l.records.Head()
 	}
-	if err = errors.Join(err, it.Close()); err != nil {
-		return 0, fmt.Errorf("find the head: %w", err)
-	}
-	return head, nil
+	return err
 }
 
 // Close ends every subscription and consumer with [eventlog.ErrClosed], stores the state of the groups and releases the
@@ -167,9 +166,14 @@ func (l *Log) close() error {
 	return nil
 }
 
-// closeStore closes the store. After a failure what it says of it was told already.
+// closeStore closes the stores. What is known of groups goes into tables, so that the next Open has little to write.
+// After a failure what the store says of it was told already.
 func (l *Log) closeStore() error {
-	err := l.db.Close()
+	var err error
+	if !l.opts.ReadOnly && l.failure.err() == nil {
+		err = l.db.Flush()
+	}
+	err = errors.Join(err, l.records.Close(), l.db.Close())
 	if l.failure.err() != nil {
 		return nil
 	}
@@ -249,33 +253,18 @@ func (l *Log) value(key []byte) ([]byte, bool, error) {
 	return append([]byte(nil), v...), true, closer.Close()
 }
 
-// record reads the event at a position that the index or a group names, so its absence is an error.
+// record reads the event at a position up to the head.
 func (l *Log) record(position uint64) (eventlog.Recorded, error) {
 	var inMemory [1]eventlog.Recorded
 	if events, _, ok := l.tail.read(inMemory[:0], position-1, limit{events: 1}); ok && len(events) == 1 {
 		return events[0], nil
 	}
-	v, found, err := l.value(eventKey(nil, position))
+	v, err := l.records.Record(position)
 	if err != nil {
-		return eventlog.Recorded{}, fmt.Errorf("read position %d: %w", position, err)
-	}
-	if !found {
-		return eventlog.Recorded{}, fmt.Errorf("position %d: %w: it is missing", position, errRecord)
+		return eventlog.Recorded{}, err
 	}
 	e, _, err := decodeRecord(v, position, nil)
 	return e, err
-}
-
-// indexed finds the position of an event of a stream.
-func (l *Log) indexed(stream string, revision uint64) (position uint64, found bool, err error) {
-	v, found, err := l.value(namedKey(nil, indexSpace, stream, revision))
-	if err == nil && found && len(v) != numberSize {
-		err = fmt.Errorf("index of a stream at revision %d: %w", revision, errRecord)
-	}
-	if err != nil || !found {
-		return 0, false, err
-	}
-	return binary.BigEndian.Uint64(v), true, nil
 }
 
 // low takes the number out of a position; past every head if it cannot be one of this log.

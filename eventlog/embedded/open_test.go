@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -67,8 +68,8 @@ func TestUnknownVersionIsRefused(t *testing.T) {
 	written(t, dir, embedded.Options{})
 	format := filepath.Join(dir, "FORMAT")
 	for content, words := range map[string][]string{
-		"hooklog-log 2\n":   {"version", `"2"`, "reads version 1"},
-		"hooklog-log 1.1\n": {`"1.1"`},
+		"hooklog-log 1\n":   {"version", `"1"`, "reads version 2"},
+		"hooklog-log 2.1\n": {`"2.1"`},
 		"something else":    {"something else"},
 		"":                  {"FORMAT"},
 	} {
@@ -81,7 +82,7 @@ func TestUnknownVersionIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	refusedWith(t, dir, embedded.Options{}, embedded.ErrFormat, "FORMAT")
-	if err := os.WriteFile(format, []byte("hooklog-log 1\n"), 0o600); err != nil {
+	if err := os.WriteFile(format, []byte("hooklog-log 2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	intact(t, dir, embedded.Options{})
@@ -185,22 +186,33 @@ func TestFullDiskIsRefusedAtOpening(t *testing.T) {
 	disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 4096})
 	refusedWith(t, "log", embedded.Options{FS: disk}, syscall.ENOSPC, "the disk is full")
 	disk.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1 << 40})
-	var full atomic.Bool
-	full.Store(true)
-	filling := errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if full.Load() && op.Kind == errorfs.OpFileWrite {
-			return syscall.ENOSPC
-		}
-		return nil
-	})
-	opts := embedded.Options{FS: errorfs.Wrap(disk, filling), Fatal: func(err error) {
-		if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "the disk is full") {
-			t.Errorf("fatal: got %v", err)
-		}
-		full.Store(false) // The store tries again until it can.
-	}}
-	refusedWith(t, "log", opts, syscall.ENOSPC, "the disk is full")
 	intact(t, "log", embedded.Options{FS: disk})
+}
+
+// diskFillsUp tells a child to open a log on a disk that fills up meanwhile.
+const diskFillsUp = "HOOKLOG_TEST_DISK_FILLS_UP"
+
+// TestDiskThatFillsUpAtOpening: the store of groups would try again for ever, so the process ends and says why.
+func TestDiskThatFillsUpAtOpening(t *testing.T) {
+	if os.Getenv(diskFillsUp) != "" {
+		disk := vfs.NewMem()
+		written(t, "log", embedded.Options{FS: disk})
+		full := errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpFileWrite {
+				return syscall.ENOSPC
+			}
+			return nil
+		})
+		refusedWith(t, "log", embedded.Options{FS: errorfs.Wrap(disk, full)}, syscall.ENOSPC, "the disk is full")
+		os.Exit(embedded.ExitFatal) // It returned by itself, as well.
+	}
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestDiskThatFillsUpAtOpening$")
+	child.Env = append(os.Environ(), diskFillsUp+"=1")
+	said, err := child.CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != embedded.ExitFatal {
+		t.Errorf("it ended with %v: %s", err, said)
+	}
 }
 
 func TestFailedSyncIsFatalAndNothingIsAcknowledged(t *testing.T) {

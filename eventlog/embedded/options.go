@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
-	"github.com/cockroachdb/pebble/v2/bloom"
-	"github.com/cockroachdb/pebble/v2/sstable"
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/rs/zerolog"
+
+	"github.com/hooklog/hooklog/eventlog/embedded/segment"
 )
 
 // Options say how a log is opened. The zero value is right for a service.
@@ -24,9 +24,8 @@ type Options struct {
 	// MinFree is how many bytes of the disk must be free for an append to be taken; below it appends are refused with
 	// [eventlog.ErrNoSpace]. 0 means [DefaultMinFree].
 	MinFree uint64
-	// CacheSize is how many bytes of memory Pebble may use for blocks and memtables together. 0 means
-	// [DefaultCacheSize]; below 96 MiB there is little left for blocks.
-	CacheSize int64
+	// SegmentSize is how many bytes of records make a file. 0 means [DefaultSegmentSize].
+	SegmentSize int64
 	// Fatal is called, at most once, when a write or sync failed so that nothing can be trusted any more. nil logs the
 	// error and ends the process with exit code [ExitFatal]. If it returns, every further call on the log fails. Open calls
 	// it too if the disk fills up while it puts the store in order, because the store would try again for ever.
@@ -42,21 +41,16 @@ type Options struct {
 const (
 	// DefaultMinFree is the free space that Options.MinFree 0 stands for.
 	DefaultMinFree = 64 << 20
-	// DefaultCacheSize is the memory that Options.CacheSize 0 stands for.
-	DefaultCacheSize = 112 << 20
+	// DefaultSegmentSize is what Options.SegmentSize 0 stands for.
+	DefaultSegmentSize = 128 << 20
 	// ExitFatal is the exit code of a process whose log failed.
 	ExitFatal = 70
 )
 
+// The store holds the state of groups and notes, which is little.
 const (
-	memTableSize  = 32 << 20
-	memTables     = 3
-	filterBits    = 10
-	blockSize     = 16 << 10
-	compactAt     = 8
-	stopWritesAt  = 64
-	maxOpenFiles  = 512
-	baseLevelSize = 2 << 30
+	memTableSize = 4 << 20
+	cacheSize    = 16 << 20 // memtables are charged to it
 )
 
 func (o Options) withDefaults() Options {
@@ -66,8 +60,8 @@ func (o Options) withDefaults() Options {
 	if o.MinFree == 0 {
 		o.MinFree = DefaultMinFree
 	}
-	if o.CacheSize == 0 {
-		o.CacheSize = DefaultCacheSize
+	if o.SegmentSize == 0 {
+		o.SegmentSize = DefaultSegmentSize
 	}
 	if o.Fatal == nil {
 		logger := o.Logger
@@ -80,44 +74,23 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// pebble makes the options of the store. Memtables are charged to the block cache, so the cache is the larger of the
-// two; filters are asked on all levels, because the commonest question is about a stream that does not exist.
 func (o Options) pebble(l *Log) *pebble.Options {
-	p := &pebble.Options{
-		FS:                          o.FS,
-		Comparer:                    comparer(),
-		CacheSize:                   o.CacheSize,
-		MemTableSize:                memTableSize,
-		MemTableStopWritesThreshold: memTables,
-		L0CompactionThreshold:       compactAt,
-		L0StopWritesThreshold:       stopWritesAt,
-		LBaseMaxBytes:               baseLevelSize,
-		MaxOpenFiles:                maxOpenFiles,
-		FormatMajorVersion:          pebble.FormatValueSeparation,
-		ReadOnly:                    o.ReadOnly,
-		Logger:                      &pebbleLogger{log: l},
-		EventListener:               o.listener(l),
+	return &pebble.Options{
+		FS:                 o.FS,
+		CacheSize:          cacheSize,
+		MemTableSize:       memTableSize,
+		FormatMajorVersion: pebble.FormatTableFormatV6,
+		ReadOnly:           o.ReadOnly,
+		Logger:             &pebbleLogger{log: l},
+		EventListener:      o.listener(l),
 	}
-	p.Experimental.ValueSeparationPolicy = recordsApart
-	for i := range p.Levels {
-		p.Levels[i].BlockSize = blockSize
-		if i < len(p.Levels)-1 { // what is still moving is written often and mostly ciphertext
-			p.Levels[i].Compression = func() *sstable.CompressionProfile { return sstable.NoCompression }
-		}
-		p.Levels[i].FilterPolicy = bloom.FilterPolicy(filterBits)
-	}
-	return p
 }
 
-// recordsApart keeps records in files of their own, written once: compacting moves only their keys. Nothing is ever
-// deleted from the log, so those files hold no garbage to be collected.
-func recordsApart() pebble.ValueSeparationPolicy {
-	const (
-		fromSize = 128 // every record, and no index entry
-		overlap  = 64  // files that one table may refer to before records are written again
-	)
-	return pebble.ValueSeparationPolicy{Enabled: true, MinimumSize: fromSize, MaxBlobReferenceDepth: overlap,
-		TargetGarbageRatio: 1, RewriteMinimumAge: time.Hour}
+func (o Options) segments() segment.Options {
+	return segment.Options{FS: o.FS, Bytes: o.SegmentSize, ReadOnly: o.ReadOnly, NoSync: o.NoSync, Inspect: inspectRecord, Name: placeOf,
+		Fault: func(err error) {
+			o.Logger.Error().Err(err).Msg("the log's segments could not be indexed; it is tried again")
+		}}
 }
 
 // complaintInterval is how often a background error is logged while the store tries again and again.

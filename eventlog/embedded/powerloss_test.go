@@ -50,7 +50,7 @@ func (w *witness) notes() ([]acknowledgement, map[eventlog.Position]eventlog.ID)
 func powerLosses(t *testing.T, opts embedded.Options, cuts int, survives func() int) (found []string, acknowledged int) {
 	t.Helper()
 	disk := vfs.NewCrashableMem()
-	opts.FS = disk
+	opts.FS, opts.SegmentSize = disk, 64<<10 // every sync of this disk costs what the file holds
 	l, err := embedded.Open("data/log", opts)
 	if err != nil {
 		t.Fatalf("open: %v", err)

@@ -2,22 +2,20 @@ package embedded
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/eventlog/embedded/segment"
 )
 
 // What one batch from the store holds at most.
 const (
 	batchEvents = 512
 	batchBytes  = 1 << 20
-	// arenaBytes is how much of a batch shares one allocation; an event that is kept keeps that much.
-	arenaBytes = 32 << 10
+	// chunkBytes is how much is read at once and shares one allocation; an event that is kept keeps that much.
+	chunkBytes = 32 << 10
 )
 
 // Read implements [eventlog.Streams].
@@ -55,51 +53,42 @@ func (l *Log) readStream(stream string, from uint64) (_ []eventlog.Recorded, mor
 		return nil, false, err
 	}
 	defer l.leave()
-	positions, err := l.streamPositions(stream, from)
-	if err != nil {
-		return nil, false, err
-	}
-	events := make([]eventlog.Recorded, 0, len(positions))
-	bound := limit{events: batchEvents, bytes: batchBytes}
-	for i, at := range positions {
-		e, err := l.record(at)
-		if err == nil && (e.Stream != stream || uint64(e.Revision) != from+uint64(i)) {
-			err = fmt.Errorf("position %d: %w: the index says otherwise", at, errRecord)
-		}
-		if err != nil {
-			return nil, false, err
-		}
-		if !bound.take(len(e.Data) + len(e.Metadata)) {
-			return events, true, nil
-		}
-		events = append(events, e)
-	}
-	return events, len(positions) == batchEvents, nil
+	found := collection{stream: stream, next: from, bound: limit{events: batchEvents, bytes: batchBytes}}
+	err = errors.Join(l.records.Each(stream, from, false, l.tail.position(), found.take), found.err)
+	return found.events, found.more, err
 }
 
-// streamPositions reads the index from a revision on, up to what is durable.
-func (l *Log) streamPositions(stream string, from uint64) (_ []uint64, err error) {
-	head := l.tail.position()
-	_, past := namedBounds(indexSpace, stream)
-	index, err := l.db.NewIter(&pebble.IterOptions{UpperBound: past, UseL6Filters: true})
+// collection gathers records of a stream, of revisions that follow each other, within a bound.
+type collection struct {
+	stream string
+	next   uint64
+	back   bool
+	bound  limit
+	events []eventlog.Recorded
+	more   bool // the bound ended it
+	err    error
+}
+
+func (c *collection) take(f segment.Found) bool {
+	if !c.bound.take(len(f.Record)) {
+		c.more = true
+		return false
+	}
+	e, _, err := decodeRecord(f.Record, f.Position, nil)
+	if err == nil && (f.Revision != c.next || e.Stream != c.stream) {
+		err = fmt.Errorf("position %d: %w: the index says otherwise", f.Position, errRecord)
+	}
 	if err != nil {
-		return nil, err
+		c.err = err
+		return false
 	}
-	defer func() { err = errors.Join(err, index.Close()) }()
-	var positions []uint64
-	ok := index.SeekPrefixGE(namedKey(nil, indexSpace, stream, from))
-	for ; ok && len(positions) < batchEvents; ok = index.Next() {
-		value, err := index.ValueAndErr()
-		if err != nil || len(value) != numberSize {
-			return nil, errors.Join(errRecord, err)
-		}
-		at := binary.BigEndian.Uint64(value)
-		if at > head {
-			break
-		}
-		positions = append(positions, at)
+	c.events = append(c.events, e)
+	if c.back {
+		c.next--
+	} else {
+		c.next++
 	}
-	return positions, index.Error()
+	return true
 }
 
 // ReadAll implements [eventlog.Feed].
@@ -218,46 +207,23 @@ func (s *source) next() (_ []eventlog.Recorded, head uint64, err error) {
 	return events, head, nil
 }
 
-func (s *source) fromStore(head uint64, bound limit) (_ []eventlog.Recorded, err error) {
-	upper := []byte{eventSpace + 1}
-	if head < math.MaxUint64 {
-		upper = eventKey(nil, head+1)
-	}
-	records, err := s.log.db.NewIter(&pebble.IterOptions{LowerBound: eventKey(nil, s.after+1), UpperBound: upper})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, records.Close()) }()
+func (s *source) fromStore(head uint64, bound limit) ([]eventlog.Recorded, error) {
 	events := make([]eventlog.Recorded, 0, min(uint64(bound.events), head-s.after))
-	var arena []byte
-	for ok := records.First(); ok; ok = records.Next() {
-		value, err := records.ValueAndErr()
-		if err != nil {
+	for full := false; !full && s.after+uint64(len(events)) < head; {
+		var failed error
+		err := s.log.records.Scan(s.after+uint64(len(events)), head, chunkBytes, func(position uint64, record []byte) bool {
+			if full = !bound.take(len(record)); full {
+				return false
+			}
+			var e eventlog.Recorded
+			if e, _, failed = decodeRecord(record, position, &s.names); failed == nil {
+				events = append(events, e)
+			}
+			return failed == nil
+		})
+		if err = errors.Join(err, failed); err != nil {
 			return nil, err
 		}
-		if !bound.take(len(value)) {
-			break
-		}
-		expected := s.after + uint64(len(events)) + 1
-		if at, err := parseEventKey(records.Key()); err != nil || at != expected {
-			return nil, errors.Join(fmt.Errorf("position %d: %w: it is missing", expected, errRecord), err)
-		}
-		if len(value) > cap(arena)-len(arena) {
-			arena = make([]byte, 0, max(arenaBytes, len(value)))
-		}
-		arena = append(arena, value...)
-		kept := arena[len(arena)-len(value) : len(arena) : len(arena)]
-		e, _, err := decodeRecord(kept, expected, &s.names)
-		if err != nil {
-			return nil, err
-		}
-		events = append(events, e)
-	}
-	if err := records.Error(); err != nil {
-		return nil, err
-	}
-	if len(events) == 0 {
-		return nil, fmt.Errorf("position %d: %w: it is missing", s.after+1, errRecord)
 	}
 	return events, nil
 }

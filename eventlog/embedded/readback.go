@@ -2,14 +2,13 @@ package embedded
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
 	"math"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/eventlog/embedded/segment"
 )
 
 // ReadBack implements [eventlog.Store].
@@ -73,59 +72,22 @@ func (l *Log) readStreamBack(stream string, past uint64) ([]eventlog.Recorded, u
 		return nil, 0, err
 	}
 	defer l.leave()
-	positions, first, err := l.streamPositionsBack(stream, past, batchEvents)
-	if err != nil {
+	last, found, err := l.lastBefore(stream, past)
+	if err != nil || !found {
 		return nil, 0, err
 	}
-	events := make([]eventlog.Recorded, 0, len(positions))
-	bound := limit{events: batchEvents, bytes: batchBytes}
-	for i, at := range positions {
-		e, err := l.record(at)
-		if err == nil && (e.Stream != stream || uint64(e.Revision) != first-uint64(i)) {
-			err = fmt.Errorf("position %d: %w: the index says otherwise", at, errRecord)
-		}
-		if err != nil {
-			return nil, 0, err
-		}
-		if !bound.take(len(e.Data) + len(e.Metadata)) {
-			break
-		}
-		events = append(events, e)
-		past = uint64(e.Revision)
-	}
-	return events, past, nil
+	c := collection{stream: stream, next: last, back: true, bound: limit{events: batchEvents, bytes: batchBytes}}
+	err = errors.Join(l.records.Each(stream, last, true, l.tail.position(), c.take), c.err)
+	return c.events, c.next + 1, err
 }
 
-// streamPositionsBack reads the index from before a revision down to the first, at most most, passing over
-// what is not durable yet. First is the revision of positions[0].
-func (l *Log) streamPositionsBack(stream string, past uint64, most int) (positions []uint64, first uint64, err error) {
-	head := l.tail.position()
-	lower, upper := namedBounds(indexSpace, stream)
-	if past < math.MaxUint64 {
-		upper = namedKey(nil, indexSpace, stream, past)
-	}
-	index, err := l.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { err = errors.Join(err, index.Close()) }()
-	for ok := index.Last(); ok && len(positions) < most; ok = index.Prev() {
-		value, err := index.ValueAndErr()
-		if err != nil || len(value) != numberSize {
-			return nil, 0, errors.Join(errRecord, err)
-		}
-		at := binary.BigEndian.Uint64(value)
-		if at > head {
-			continue
-		}
-		if len(positions) == 0 {
-			if _, first, err = parseNamedKey(index.Key()); err != nil {
-				return nil, 0, err
-			}
-		}
-		positions = append(positions, at)
-	}
-	return positions, first, index.Error()
+// lastBefore finds the greatest revision of a stream before one; false if there is none.
+func (l *Log) lastBefore(stream string, past uint64) (revision uint64, found bool, err error) {
+	err = l.records.Each(stream, past-1, true, l.tail.position(), func(f segment.Found) bool {
+		revision, found = f.Revision, true
+		return false
+	})
+	return revision, found, err
 }
 
 func (l *Log) readAllBack(past uint64) (_ []eventlog.Recorded, _ uint64, err error) {
@@ -136,32 +98,17 @@ func (l *Log) readAllBack(past uint64) (_ []eventlog.Recorded, _ uint64, err err
 	if head := l.tail.position(); past > head {
 		past = head + 1
 	}
-	lower, _ := spaceBounds(eventSpace)
-	records, err := l.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: eventKey(nil, past)})
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { err = errors.Join(err, records.Close()) }()
 	var events []eventlog.Recorded
-	var names interner
 	bound := limit{events: batchEvents, bytes: batchBytes}
-	for ok := records.Last(); ok; ok = records.Prev() {
-		value, err := records.ValueAndErr()
+	for past > 1 {
+		e, err := l.record(past - 1)
 		if err != nil {
 			return nil, 0, err
 		}
-		if !bound.take(len(value)) {
+		if !bound.take(len(e.Data) + len(e.Metadata)) {
 			break
 		}
-		at, err := parseEventKey(records.Key())
-		if err != nil || at != past-1 {
-			return nil, 0, errors.Join(fmt.Errorf("position %d: %w: it is missing", past-1, errRecord), err)
-		}
-		e, _, err := decodeRecord(append([]byte(nil), value...), at, &names)
-		if err != nil {
-			return nil, 0, err
-		}
-		events, past = append(events, e), at
+		events, past = append(events, e), past-1
 	}
-	return events, past, records.Error()
+	return events, past, nil
 }

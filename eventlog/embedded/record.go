@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/eventlog/embedded/segment"
 )
 
 const (
@@ -123,6 +124,23 @@ func decodeRecord(value []byte, position uint64, names *interner) (eventlog.Reco
 	e := eventlog.Event{Type: names.repeated(kind), Data: data, Metadata: metadata, Opaque: value[1] == opaqueFlag}
 	copy(e.ID[:], body)
 	return recorded(e, string(stream), position, h), h, nil
+}
+
+// inspectRecord checks a record that was read from the disk.
+func inspectRecord(value []byte, position uint64) (segment.Place, error) {
+	if _, _, err := decodeRecord(value, position, nil); err != nil {
+		return segment.Place{}, err
+	}
+	return placeOf(value), nil
+}
+
+// placeOf tells the place of a record that is whole.
+func placeOf(value []byte) segment.Place {
+	if len(value) < headerSize+idSize+sumSize {
+		return segment.Place{}
+	}
+	r := reader{rest: value[headerSize+idSize : len(value)-sumSize]}
+	return segment.Place{Stream: r.field(), Revision: binary.BigEndian.Uint64(value[10:])}
 }
 
 // reader takes length-prefixed fields off the front of rest.

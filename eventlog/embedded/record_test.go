@@ -54,11 +54,10 @@ func TestEveryFlippedBitIsNoticed(t *testing.T) {
 
 func TestNamedKeysSortAndRoundTrip(t *testing.T) {
 	names := []string{"\x00", "\x00\x00", "\x00\x01", "\x00\xff", "a", "a\x00", "a\x00\x00", "a\x00\x01", "a\x00b", "a\x01", "aa", "b", "\xff"}
-	compare := comparer()
 	var before []byte
 	for _, name := range names {
 		for _, number := range []uint64{0, 1, 256, math.MaxUint64} {
-			key := namedKey(nil, indexSpace, name, number)
+			key := namedKey(nil, parkedSpace, name, number)
 			if before != nil && bytes.Compare(before, key) >= 0 {
 				t.Errorf("%q %d does not sort after what is before it", name, number)
 			}
@@ -66,10 +65,6 @@ func TestNamedKeysSortAndRoundTrip(t *testing.T) {
 			gotName, gotNumber, err := parseNamedKey(key)
 			if gotName != name || gotNumber != number || err != nil {
 				t.Errorf("%q %d came back as %q %d, %v", name, number, gotName, gotNumber, err)
-			}
-			prefix := key[:compare.Split(key)]
-			if len(prefix) != len(key)-numberSize || compare.Split(prefix) != len(prefix) {
-				t.Errorf("%q %d: its prefix is %x, whose prefix is %x", name, number, prefix, prefix[:compare.Split(prefix)])
 			}
 		}
 	}
@@ -104,41 +99,8 @@ func FuzzDecodeRecord(f *testing.F) {
 	})
 }
 
-// FuzzComparer holds what Pebble asks of a comparer: a prefix is its own prefix, and keys sort by prefix first.
-func FuzzComparer(f *testing.F) {
-	f.Add(namedKey(nil, indexSpace, "a\x00b", 7), namedKey(nil, indexSpace, "a", 256))
-	f.Add(eventKey(nil, 256), eventKey(nil, 1))
-	f.Add([]byte("i"), []byte("i\x00"))
-	c := comparer()
-	f.Fuzz(func(t *testing.T, a, b []byte) {
-		pa, pb := a[:c.Split(a)], b[:c.Split(b)]
-		if c.Split(pa) != len(pa) {
-			t.Errorf("%x has the prefix %x, whose prefix is %x", a, pa, pa[:c.Split(pa)])
-		}
-		if !valid(a) || !valid(b) {
-			return
-		}
-		want := bytes.Compare(pa, pb)
-		if want == 0 {
-			want = bytes.Compare(a[len(pa):], b[len(pb):])
-		}
-		if got := c.Compare(a, b); got != want {
-			t.Errorf("%x against %x: got %d, by prefixes %d", a, b, got, want)
-		}
-	})
-}
-
-// valid reports whether a key is one that the log writes.
-func valid(key []byte) bool {
-	if _, err := parseEventKey(key); err == nil {
-		return true
-	}
-	_, _, err := parseNamedKey(key)
-	return err == nil && key[0] == indexSpace
-}
-
 func FuzzParseNamedKey(f *testing.F) {
-	f.Add(namedKey(nil, indexSpace, "a\x00b", 7))
+	f.Add(namedKey(nil, parkedSpace, "a\x00b", 7))
 	f.Fuzz(func(t *testing.T, key []byte) {
 		name, number, err := parseNamedKey(key)
 		if err == nil && !bytes.Equal(namedKey(nil, key[0], name, number), key) {

@@ -66,6 +66,18 @@ func decodeState(b []byte) (state, error) {
 	}, nil
 }
 
+// decodeStates reads how a stream stands, and how it stood before.
+func decodeStates(b []byte) (s, was state, err error) {
+	if len(b) != 2*stateSize {
+		return s, was, fmt.Errorf("%w of %d bytes", errRecord, len(b))
+	}
+	s, err = decodeState(b[:stateSize])
+	if err == nil {
+		was, err = decodeState(b[stateSize:])
+	}
+	return s, was, err
+}
+
 // wireMetadata is what of a stream's metadata concerns the log. What is not a number that fits counts as not given.
 type wireMetadata struct {
 	Before   json.RawMessage `json:"$tb,omitempty"`
@@ -160,9 +172,12 @@ func (l *Log) storedState(stream string) (state, error) {
 	if err != nil {
 		return state{}, fmt.Errorf("read how %s stands: %w", stream, err)
 	}
-	s, err := decodeState(v)
+	s, was, err := decodeStates(v)
 	if err = errors.Join(err, closer.Close()); err != nil {
 		return state{}, fmt.Errorf("read how %s stands: %w", stream, err)
+	}
+	if l.opts.ReadOnly && s.since > l.tail.position() {
+		return was, nil // what a crash left ahead of the log, and what cannot be put back
 	}
 	return s, nil
 }
@@ -237,27 +252,59 @@ func (w *writer) follow(i int) {
 	}
 }
 
-// putStates adds what has changed to the batch.
-func (w *writer) putStates(batch *pebble.Batch) {
-	for stream, s := range w.states {
-		if err := batch.Set(stateKey(stream), encodeState(s), nil); err != nil {
-			panic(err) // It fails only for batches with an index of their own.
-		}
-		w.log.stated.Store(true)
+// keepStates makes durable what has changed, before the events that it follows from: a state that is ahead of the log
+// after a crash is put back.
+func (w *writer) keepStates() error {
+	if len(w.states) == 0 {
+		return nil
 	}
+	batch := w.log.db.NewBatch()
+	defer batch.Close()
+	for stream, s := range w.states {
+		was, err := w.log.storedState(stream)
+		if err == nil {
+			err = batch.Set(stateKey(stream), append(encodeState(s), encodeState(was)...), nil)
+		}
+		if err != nil {
+			w.log.failure.report(err)
+			return err
+		}
+	}
+	w.log.stated.Store(true)
 	clear(w.states)
+	return w.log.commit(batch, true)
 }
 
-// findStates looks whether there is any stream with metadata.
+// findStates looks whether there is any stream with metadata, and puts back what a crash left ahead of the log.
 func (l *Log) findStates() (err error) {
+	batch := l.db.NewBatch()
+	defer func() { err = errors.Join(err, batch.Close()) }()
 	lower, upper := spaceBounds(stateSpace)
 	it, err := l.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, it.Close()) }()
-	l.stated.Store(it.First())
-	return it.Error()
+	for ok := it.First(); ok; ok = it.Next() {
+		l.stated.Store(true)
+		value, err := it.ValueAndErr()
+		if err != nil {
+			return err
+		}
+		s, was, err := decodeStates(value)
+		if err != nil {
+			return fmt.Errorf("read how %s stands: %w", it.Key()[1:], err)
+		}
+		if s.since > l.tail.position() {
+			if err := batch.Set(it.Key(), append(encodeState(was), encodeState(was)...), nil); err != nil {
+				return err
+			}
+		}
+	}
+	if err := it.Error(); err != nil || batch.Empty() || l.opts.ReadOnly {
+		return err
+	}
+	return l.commit(batch, true)
 }
 
 // shown is which events of a stream are shown.
@@ -343,8 +390,8 @@ func (l *Log) lookUpNow(stream string) (state, eventlog.Expected, error) {
 	if subject != stream {
 		s = state{tombstoned: s.tombstoned, since: s.since}
 	}
-	last, revision, err := l.streamPositionsBack(stream, math.MaxUint64, 1)
-	if err != nil || len(last) == 0 {
+	revision, found, err := l.lastBefore(stream, math.MaxUint64)
+	if err != nil || !found {
 		return s, eventlog.NoStream, err
 	}
 	return s, eventlog.Exactly(eventlog.Revision(revision)), nil

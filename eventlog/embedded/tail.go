@@ -16,16 +16,16 @@ const (
 // tail is the durable end of the log: where it ends, who waits for it to grow, and its last events, so that who follows
 // live reads from memory.
 type tail struct {
-	mu       sync.RWMutex
-	head     uint64
-	segments []segment // consecutive, the last ends at head
-	events   int
-	bytes    int
-	grown    chan struct{} // closed when head grows; nil while nobody waits
+	mu        sync.RWMutex
+	head      uint64
+	stretches []stretch // consecutive, the last ends at head
+	events    int
+	bytes     int
+	grown     chan struct{} // closed when head grows; nil while nobody waits
 }
 
-// segment is one group of appends. It never changes.
-type segment struct {
+// stretch is one group of appends. It never changes.
+type stretch struct {
 	first  uint64
 	events []eventlog.Recorded
 	bytes  int
@@ -39,18 +39,18 @@ func (t *tail) position() uint64 {
 }
 
 // publish lets readers see a group that is durable.
-func (t *tail) publish(s segment) {
+func (t *tail) publish(s stretch) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.head = s.first + uint64(len(s.events)) - 1
-	t.segments = append(t.segments, s)
+	t.stretches = append(t.stretches, s)
 	t.events += len(s.events)
 	t.bytes += s.bytes
-	for len(t.segments) > 1 && (t.events > tailEvents || t.bytes > tailBytes) {
-		t.events -= len(t.segments[0].events)
-		t.bytes -= t.segments[0].bytes
-		t.segments[0] = segment{}
-		t.segments = t.segments[1:]
+	for len(t.stretches) > 1 && (t.events > tailEvents || t.bytes > tailBytes) {
+		t.events -= len(t.stretches[0].events)
+		t.bytes -= t.stretches[0].bytes
+		t.stretches[0] = stretch{}
+		t.stretches = t.stretches[1:]
 	}
 	if t.grown != nil {
 		close(t.grown)
@@ -76,16 +76,16 @@ func (t *tail) growth(after uint64) <-chan struct{} {
 func (t *tail) read(dst []eventlog.Recorded, after uint64, limit limit) (_ []eventlog.Recorded, head uint64, ok bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
-	segments, head := t.segments, t.head
+	stretches, head := t.stretches, t.head
 	if after >= head {
 		return dst, head, true
 	}
-	if len(segments) == 0 || segments[0].first > after+1 {
+	if len(stretches) == 0 || stretches[0].first > after+1 {
 		return dst, head, false
 	}
-	at := sort.Search(len(segments), func(i int) bool { return segments[i].first > after+1 }) - 1
-	for ; at < len(segments); at++ {
-		s := segments[at]
+	at := sort.Search(len(stretches), func(i int) bool { return stretches[i].first > after+1 }) - 1
+	for ; at < len(stretches); at++ {
+		s := stretches[at]
 		for _, e := range s.events[max(after+1, s.first)-s.first:] {
 			if !limit.take(len(e.Data) + len(e.Metadata)) {
 				return dst, head, true

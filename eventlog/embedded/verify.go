@@ -2,7 +2,6 @@ package embedded
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -31,7 +30,7 @@ func (l *Log) Verify(ctx context.Context) (Report, error) {
 	}
 	defer l.leave()
 	// The head is taken first: all up to it is in the snapshot, what comes later is passed over.
-	v := verification{ctx: ctx, head: l.tail.position()}
+	v := verification{ctx: ctx, log: l, head: l.tail.position()}
 	v.store = l.db.NewSnapshot()
 	err := errors.Join(v.run(), v.store.Close())
 	v.report.Head = eventlog.PositionOf(0, v.head)
@@ -43,14 +42,18 @@ func (l *Log) Verify(ctx context.Context) (Report, error) {
 
 type verification struct {
 	ctx    context.Context
-	store  *pebble.Snapshot
+	log    *Log
+	store  *pebble.Snapshot // of the groups
 	head   uint64
 	report Report
 	names  interner
+	// The last record, and how many of its append follow.
+	before eventlog.Recorded
+	left   uint32
 }
 
 func (v *verification) run() error {
-	for _, part := range []func() error{v.records, v.index, v.groups, v.parked, v.replaying, v.states, v.notes} {
+	for _, part := range []func() error{v.records, v.groups, v.parked, v.replaying, v.states, v.notes} {
 		if err := part(); err != nil {
 			return err
 		}
@@ -82,87 +85,61 @@ func (v *verification) walk(space byte, visit func(key, value []byte) error) (er
 	return it.Error()
 }
 
-// records checks that positions are dense, that checksums are good and that every append is whole and in one stream.
+// records checks that positions are dense, that checksums are good, that every append is whole and in one stream, and
+// that each record is found by its stream. An index has as many entries as its segments have records, so it then holds
+// nothing else.
 func (v *verification) records() error {
-	var before eventlog.Recorded
-	var left uint32
-	err := v.walk(eventSpace, func(key, value []byte) error {
-		position, err := parseEventKey(key)
-		if err != nil {
+	for v.report.Events < v.head {
+		if err := v.ctx.Err(); err != nil {
 			return err
 		}
-		if position > v.head {
-			return nil
-		}
-		if position != v.report.Events+1 {
-			return fmt.Errorf("position %d is missing", v.report.Events+1)
-		}
-		e, h, err := decodeRecord(append([]byte(nil), value...), position, &v.names)
-		if err != nil {
+		var failed error
+		err := v.log.records.Scan(v.report.Events, v.head, batchBytes, func(position uint64, record []byte) bool {
+			failed = v.record(position, record)
+			return failed == nil
+		})
+		if err = errors.Join(err, failed); err != nil {
 			return err
 		}
-		if left > 0 && (h.left != left-1 || e.Stream != before.Stream || e.Revision != before.Revision+1) {
-			return fmt.Errorf("position %d: the append that began before it is torn", position)
-		}
-		left, before = h.left, e
-		v.report.Events++
-		v.report.Bytes += uint64(len(value))
-		return v.indexedAs(e, position)
-	})
-	if err != nil {
-		return err
 	}
-	if v.report.Events != v.head {
-		return fmt.Errorf("position %d is missing", v.report.Events+1)
-	}
-	if left > 0 {
+	if v.left > 0 {
 		return fmt.Errorf("position %d: the last append is torn", v.head)
 	}
 	return nil
 }
 
-// indexedAs checks that the index leads to an event.
-func (v *verification) indexedAs(e eventlog.Recorded, position uint64) error {
-	value, closer, err := v.store.Get(namedKey(nil, indexSpace, e.Stream, uint64(e.Revision)))
+func (v *verification) record(position uint64, record []byte) error {
+	e, h, err := decodeRecord(record, position, &v.names)
 	if err != nil {
-		return fmt.Errorf("position %d: look it up in the index: %w", position, err)
+		return err
 	}
-	defer closer.Close()
-	if len(value) != numberSize || binary.BigEndian.Uint64(value) != position {
-		return fmt.Errorf("position %d: the index leads elsewhere", position)
+	if v.left > 0 && (h.left != v.left-1 || e.Stream != v.before.Stream || e.Revision != v.before.Revision+1) {
+		return fmt.Errorf("position %d: the append that began before it is torn", position)
 	}
-	return nil
+	v.left, v.before = h.left, e
+	v.report.Events++
+	v.report.Bytes += uint64(len(record))
+	if e.Revision == 0 {
+		v.report.Streams++
+	}
+	return v.indexed(e, position)
 }
 
-// index checks that revisions are dense and in the order of positions. That every record is in the index was checked, so
-// equal numbers mean that the index holds nothing else.
-func (v *verification) index() error {
-	var stream string
-	var next, last, entries uint64
-	err := v.walk(indexSpace, func(key, value []byte) error {
-		name, revision, err := parseNamedKey(key)
-		if err != nil || len(value) != numberSize {
-			return errors.Join(fmt.Errorf("the index holds a malformed entry"), err)
-		}
-		position := binary.BigEndian.Uint64(value)
-		if position > v.head {
-			return nil
-		}
-		if name != stream || entries == 0 {
-			v.report.Streams++
-			stream, next, last = name, 0, 0
-		}
-		if revision != next || position <= last {
-			return fmt.Errorf("stream %q: found revision %d at position %d after revision %d, position %d", name, revision, position, int64(next)-1, last)
-		}
-		next, last = revision+1, position
-		entries++
-		return nil
-	})
-	if err == nil && entries != v.report.Events {
-		err = fmt.Errorf("the index has %d entries for %d events", entries, v.report.Events)
+// indexed checks that the index leads to an event, and to the one before it in its stream.
+func (v *verification) indexed(e eventlog.Recorded, position uint64) error {
+	at, found, err := v.log.records.Find(e.Stream, uint64(e.Revision))
+	if err != nil || !found || at != position {
+		return errors.Join(fmt.Errorf("position %d: the index does not lead there", position), err)
 	}
-	return err
+	if e.Revision == 0 {
+		return nil
+	}
+	at, found, err = v.log.records.Find(e.Stream, uint64(e.Revision)-1)
+	if err != nil || !found || at >= position {
+		return errors.Join(fmt.Errorf("stream %q: revision %d at position %d does not follow revision %d",
+			e.Stream, e.Revision, position, e.Revision-1), err)
+	}
+	return nil
 }
 
 func (v *verification) groups() error {
@@ -170,13 +147,8 @@ func (v *verification) groups() error {
 		name := string(key[1:])
 		if _, checkpoint, err := decodeGroup(name, value); err != nil {
 			return err
-		} else if checkpoint > v.head {
-			// The store may have moved on since the head was taken; past what the snapshot holds it must not be.
-			if _, closer, err := v.store.Get(eventKey(nil, checkpoint)); err != nil {
-				return fmt.Errorf("consumer group %s: checkpoint %d is past the head %d", name, checkpoint, v.head)
-			} else if err := closer.Close(); err != nil {
-				return err
-			}
+		} else if checkpoint > v.log.tail.position() { // which may have moved on since the head was taken
+			return fmt.Errorf("consumer group %s: checkpoint %d is past the head %d", name, checkpoint, v.head)
 		}
 		v.report.Groups++
 		return nil
@@ -193,7 +165,7 @@ func (v *verification) replaying() error {
 
 func (v *verification) states() error {
 	return v.walk(stateSpace, func(key, value []byte) error {
-		if _, err := decodeState(value); err != nil {
+		if _, _, err := decodeStates(value); err != nil {
 			return fmt.Errorf("how stream %q stands: %w", key[1:], err)
 		}
 		return nil

@@ -2,15 +2,15 @@ package embedded
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"runtime"
 	"sync/atomic"
 	"time"
 
-	"github.com/cockroachdb/pebble/v2"
 	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/eventlog/embedded/segment"
 )
 
 // What one group of appends holds at most. groupAppends of MaxAppend would be too much, so the bytes end a group too.
@@ -101,11 +101,10 @@ type writer struct {
 	head  uint64
 	heads *heads
 	// states are those that the group which is being decided has changed.
-	states map[string]state
-	space  space
-	group  []*request
-	key    []byte
-	index  *pebble.Iterator // of the store before this group; nil until a group needs it
+	states  map[string]state
+	space   space
+	group   []*request
+	records *segment.Group // what of the group is accepted
 }
 
 func newWriter(l *Log) *writer {
@@ -114,6 +113,7 @@ func newWriter(l *Log) *writer {
 		requests: make(chan *request, groupAppends),
 		done:     make(chan struct{}),
 		head:     l.tail.position(),
+		records:  l.records.NewGroup(),
 		heads:    newHeads(),
 		states:   make(map[string]state),
 		space:    space{fs: l.opts.FS, dir: l.dir, least: l.opts.MinFree},
@@ -178,33 +178,39 @@ func (w *writer) waiting() (*request, bool) {
 func (w *writer) write() {
 	now := time.Now().UnixNano()
 	head := w.head
-	batch := w.log.db.NewBatch()
-	events, size := 0, 0
+	w.records.Begin(head + 1)
+	size := 0
 	for i := 0; i < len(w.group); i++ { // The group may grow.
 		r := w.group[i]
 		w.decide(r)
 		if r.place != 0 {
-			w.put(batch, r, now)
-			events += len(r.entries)
+			w.put(r, now)
 			size += r.size
 			w.follow(i)
 		}
 	}
-	w.putStates(batch)
-	if err := w.closeIndex(); err != nil {
-		w.log.failure.report(fmt.Errorf("look streams up: %w", err)) // What was decided may be wrong.
+	if w.records.Records() == 0 {
+		w.answer(nil)
+		return
 	}
-	var err error
-	if events > 0 {
-		err = w.log.commit(batch, true)
-		w.count(events, size)
-		w.space.used(batch.Len())
-	}
-	if err == nil && events > 0 {
-		w.log.tail.publish(w.segment(head+1, events, size, now))
-		err = batch.Close()
+	err := w.commit()
+	w.count(w.records.Records(), size)
+	w.space.used(w.records.Size())
+	if err == nil {
+		w.log.tail.publish(w.stretch(head+1, w.records.Records(), size, now))
 	}
 	w.answer(err)
+}
+
+// commit makes the accepted appends durable. It reports every error as fatal before it returns it.
+func (w *writer) commit() error {
+	if err := errors.Join(w.log.failure.err(), w.keepStates()); err != nil {
+		return err
+	}
+	if err := w.log.records.Append(w.records); err != nil {
+		w.log.failure.report(fmt.Errorf("write to the log: %w", err))
+	}
+	return w.log.failure.err()
 }
 
 // decide accepts an append by giving it a place, or fills its outcome.
@@ -229,6 +235,10 @@ func (w *writer) decide(r *request) {
 		r.outcome = w.repetition(r, actual)
 		return
 	}
+	if uint64(actual+1)+uint64(len(r.entries)) > math.MaxUint32 {
+		r.outcome.err = fmt.Errorf("append to %s: a stream holds at most %d events: %w", r.stream, uint32(math.MaxUint32), eventlog.ErrInvalid)
+		return
+	}
 	if err := w.space.enough(r.size); err != nil {
 		r.outcome.err = fmt.Errorf("append to %s: %w", r.stream, err)
 		return
@@ -251,33 +261,22 @@ func met(expected, actual eventlog.Expected) bool {
 	return expected == actual
 }
 
-func (w *writer) put(batch *pebble.Batch, r *request, now int64) {
+func (w *writer) put(r *request, now int64) {
 	for i := range r.entries {
 		e := &r.entries[i]
 		position, revision := r.place+uint64(i), r.first+uint64(i)
 		h := header{recordedAt: now, revision: revision, left: uint32(len(r.entries) - 1 - i)}
-		record := batch.SetDeferred(1+numberSize, recordSize(e.body))
-		eventKey(record.Key[:0], position)
-		putRecord(record.Value, position, h, e)
-		finish(record)
-		w.key = namedKey(w.key[:0], indexSpace, r.stream, revision)
-		index := batch.SetDeferred(len(w.key), numberSize)
-		copy(index.Key, w.key)
-		binary.BigEndian.PutUint64(index.Value, position)
-		finish(index)
+		record, err := w.records.Add(r.stream, revision, recordSize(e.body))
+		if err != nil { // The port's limits are far below, and decide refused what is past the last revision.
+			panic(err)
+		}
+		putRecord(record, position, h, e)
 	}
 }
 
-// finish ends a deferred operation, which fails only for batches with an index of their own.
-func finish(op *pebble.DeferredBatchOp) {
-	if err := op.Finish(); err != nil {
-		panic(err)
-	}
-}
-
-// segment is the group as readers see it.
-func (w *writer) segment(first uint64, events, size int, now int64) segment {
-	s := segment{first: first, events: make([]eventlog.Recorded, 0, events), bytes: size}
+// stretch is the group as readers see it.
+func (w *writer) stretch(first uint64, events, size int, now int64) stretch {
+	s := stretch{first: first, events: make([]eventlog.Recorded, 0, events), bytes: size}
 	for _, r := range w.group {
 		if r.place == 0 {
 			continue
@@ -305,47 +304,13 @@ func (w *writer) streamHead(stream string) (eventlog.Expected, error) {
 	if head, ok := w.heads.get(stream); ok {
 		return head, nil
 	}
-	if w.index == nil {
-		lower, upper := spaceBounds(indexSpace)
-		index, err := w.log.db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper, UseL6Filters: true})
-		if err != nil {
-			return 0, err
-		}
-		w.index = index
+	revision, found, err := w.log.records.Last(stream)
+	if err != nil || !found {
+		return eventlog.NoStream, err
 	}
-	head, err := lastRevision(w.index, stream)
-	if err == nil && head != eventlog.NoStream {
-		w.heads.put(stream, head)
-	}
-	return head, err
-}
-
-// lastRevision first asks whether the stream exists, which the filters answer if it does not, and then for its end.
-func lastRevision(index *pebble.Iterator, stream string) (eventlog.Expected, error) {
-	first, past := namedBounds(indexSpace, stream)
-	if !index.SeekPrefixGE(first) {
-		return eventlog.NoStream, index.Error()
-	}
-	if !index.SeekLT(past) {
-		return 0, errors.Join(fmt.Errorf("find the end of a stream: %w", errKey), index.Error())
-	}
-	name, revision, err := parseNamedKey(index.Key())
-	if err == nil && name != stream {
-		err = errKey
-	}
-	if err != nil {
-		return 0, fmt.Errorf("find the end of a stream: %w", err)
-	}
-	return eventlog.Exactly(eventlog.Revision(revision)), nil
-}
-
-func (w *writer) closeIndex() error {
-	if w.index == nil {
-		return nil
-	}
-	err := w.index.Close()
-	w.index = nil
-	return err
+	head := eventlog.Exactly(eventlog.Revision(revision))
+	w.heads.put(stream, head)
+	return head, nil
 }
 
 // repetition answers an append whose expectation is not met: with where its events are, if they are exactly those that
@@ -377,7 +342,7 @@ func (w *writer) find(stream string, revision uint64) (position uint64, id event
 			return r.place + revision - r.first, r.entries[revision-r.first].event.ID, nil
 		}
 	}
-	position, found, err := w.log.indexed(stream, revision)
+	position, found, err := w.log.records.Find(stream, revision)
 	if err == nil && !found {
 		err = fmt.Errorf("%w: the index misses it", errRecord)
 	}

@@ -12,7 +12,7 @@
 // FIRST.seg holds the records, dense from position FIRST:
 //
 //	"hooklog segment\n"(16) version(4) = 1, first(8), CRC-32C(4) of all before
-//	groups, one after the other; the first that does not fit below ends the segment:
+//	groups, one after the other, then zeros that were to be written over:
 //	  "HGRP"(4) bytes(4) of records, records(4), first position(8), own offset in the file(8),
 //	  flags(4): 1 if whoever wrote the group had synced the one before, CRC-32C(4) of all before
 //	  each record: length(4) and that many bytes, which carry a checksum of their own

@@ -18,6 +18,10 @@ type Options struct {
 	// Fault is told what went wrong while a closed segment was indexed; it is tried again. nil passes over it.
 	Fault    func(error)
 	ReadOnly bool
+	// Ahead is how far the growing segment is filled with zeros before they are written over: a sync that need not tell
+	// the file system of a longer file takes a fraction of the time. 0 is 4 MiB on the operating system's file system and
+	// nothing on others; less than 0 is nothing.
+	Ahead int64
 	// NoSync leaves out every sync: a crash may then lose or tear anything. For tests and bulk loading.
 	NoSync bool
 
@@ -31,11 +35,17 @@ type Place struct {
 	Revision uint64
 }
 
-const defaultBytes = 128 << 20
+const (
+	defaultBytes = 128 << 20
+	defaultAhead = 4 << 20
+)
 
 func (o Options) withDefaults() Options {
 	if o.FS == nil {
 		o.FS = vfs.Default
+	}
+	if o.Ahead == 0 && o.FS == vfs.Default {
+		o.Ahead = defaultAhead
 	}
 	if o.hash == nil {
 		o.hash = xxhash.Sum64String

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -171,11 +172,26 @@ func (r *reading) all() (torn bool, err error) {
 	}
 	for r.at = segmentHeader; r.at < r.size; {
 		whole, err := r.one()
-		if err != nil || !whole {
-			return !whole, err
+		if err != nil {
+			return false, err
+		}
+		if !whole {
+			empty, err := r.onlyZeros()
+			return !empty, err
 		}
 	}
 	return false, nil
+}
+
+// onlyZeros reports whether nothing was ever written behind what is good.
+func (r *reading) onlyZeros() (bool, error) {
+	for from := r.at; from < r.size; from += int64(len(zeros)) {
+		b, err := r.read(from, int(min(int64(len(zeros)), r.size-from)))
+		if err != nil || !bytes.Equal(b, zeros[:len(b)]) {
+			return false, err
+		}
+	}
+	return true, nil
 }
 
 // read returns bytes of the file, which are good until the next call; nil if the file ends before.
@@ -265,7 +281,7 @@ func (s *Store) goOn() error {
 	if err != nil {
 		return fmt.Errorf("go on with %s: %w", segmentName(seg.first), err)
 	}
-	s.active = &active{seg, file, seg.memory.end}
+	s.active = &active{seg, file, seg.memory.end, seg.memory.end}
 	return nil
 }
 
@@ -278,11 +294,11 @@ func (s *Store) copyAnew(seg *segment) (vfs.File, error) {
 	}
 	defer old.close()
 	unfinished := s.files.path(name + unfinishedEnd)
-	file, err := s.files.fs.Create(unfinished, vfs.WriteCategoryUnspecified)
+	file, err := s.files.fs.OpenReadWrite(unfinished, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return nil, err
 	}
-	_, err = io.Copy(struct{ io.Writer }{file}, io.NewSectionReader(old.file, 0, seg.memory.end))
+	_, err = io.Copy(io.NewOffsetWriter(file, 0), io.NewSectionReader(old.file, 0, seg.memory.end))
 	if err == nil && !s.options.NoSync {
 		err = file.Sync()
 	}

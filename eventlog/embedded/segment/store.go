@@ -32,6 +32,8 @@ type active struct {
 	segment *segment
 	file    vfs.File
 	size    int64
+	// ahead is up to where the file is filled, with records and then zeros.
+	ahead int64
 }
 
 // Open opens the records in a directory, which must exist. Nobody else may have it open.
@@ -81,11 +83,10 @@ func (s *Store) Append(g *Group) error {
 	}
 	a := s.active
 	g.close(a.size, s.flags())
-	if err := s.write(a.file, g.bytes); err != nil {
+	base := a.size
+	if err := s.write(a, g.bytes); err != nil {
 		return fmt.Errorf("append to %s: %w", segmentName(a.segment.first), err)
 	}
-	base := a.size
-	a.size += int64(len(g.bytes))
 	a.segment.memory.add(g.records, base, a.size)
 	s.head.Add(uint64(len(g.records)))
 	return nil
@@ -98,23 +99,53 @@ func (s *Store) flags() uint32 {
 	return afterSync
 }
 
-func (s *Store) write(file vfs.File, b []byte) error {
-	if _, err := file.Write(b); err != nil || s.options.NoSync {
+// write writes to the end of the segment and syncs. Where the file becomes longer, its length must be synced as well.
+func (s *Store) write(a *active, b []byte) error {
+	if _, err := a.file.WriteAt(b, a.size); err != nil {
 		return err
 	}
-	return file.SyncData()
+	a.size += int64(len(b))
+	sync := a.file.SyncData
+	if a.size > a.ahead {
+		sync = a.file.Sync
+		if err := a.fill(s.options.Ahead); err != nil {
+			return err
+		}
+	}
+	if s.options.NoSync {
+		return nil
+	}
+	return sync()
+}
+
+var zeros [64 << 10]byte
+
+// fill writes zeros behind the records.
+func (a *active) fill(bytes int64) error {
+	a.ahead = a.size
+	for bytes > 0 {
+		n, err := a.file.WriteAt(zeros[:min(bytes, int64(len(zeros)))], a.ahead)
+		if err != nil {
+			return err
+		}
+		a.ahead += int64(n)
+		bytes -= int64(n)
+	}
+	return nil
 }
 
 // roll lets a new segment take the appends from a position on.
 func (s *Store) roll(first uint64) error {
 	name := segmentName(first)
-	file, err := s.files.fs.Create(s.files.path(name), vfs.WriteCategoryUnspecified)
+	file, err := s.files.fs.OpenReadWrite(s.files.path(name), vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", name, err)
 	}
-	err = s.write(file, segmentHead(first))
+	m := newMemory(first)
+	next := &active{segment: &segment{files: s.files, first: first, memory: m}, file: file}
+	err = s.write(next, segmentHead(first))
 	if err == nil && !s.options.NoSync {
-		err = errors.Join(file.Sync(), s.files.syncDir())
+		err = s.files.syncDir()
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("begin %s: %w", name, err), file.Close())
@@ -124,18 +155,12 @@ func (s *Store) roll(first uint64) error {
 			return errors.Join(fmt.Errorf("end %s: %w", segmentName(old.segment.first), err), file.Close())
 		}
 	}
-	s.grow(file, newMemory(first), segmentHeader)
+	s.active = next
+	s.mu.Lock()
+	s.segments, s.parts = append(s.segments, next.segment), append(s.parts, m)
+	s.mu.Unlock()
 	s.upkeep.wake()
 	return nil
-}
-
-// grow makes a segment the one that grows.
-func (s *Store) grow(file vfs.File, m *memory, size int64) {
-	seg := &segment{files: s.files, first: m.first, memory: m}
-	s.active = &active{seg, file, size}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.segments, s.parts = append(s.segments, seg), append(s.parts, m)
 }
 
 // segmentOf finds the segment that holds a position up to the head; mu is held.

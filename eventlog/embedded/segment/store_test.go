@@ -187,7 +187,7 @@ func (w *world) checkStream(stream string, positions []uint64) {
 // TestEveryRecordIsFound: whatever was appended, closed, merged and reopened.
 func TestEveryRecordIsFound(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		o := Options{Bytes: rapid.Int64Range(100, 4000).Draw(t, "bytes")}
+		o := Options{Bytes: rapid.Int64Range(100, 4000).Draw(t, "bytes"), Ahead: rapid.Int64Range(-1, 700).Draw(t, "ahead")}
 		if rapid.Bool().Draw(t, "shared hashes") {
 			o.hash = twoHashes
 		}
@@ -240,7 +240,8 @@ func TestManySegmentsAreMerged(t *testing.T) {
 func TestAPowerLossTakesNothingThatWasSynced(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		disk := vfs.NewCrashableMem()
-		w := newWorld(t, disk, Options{Bytes: rapid.Int64Range(200, 3000).Draw(t, "bytes")})
+		w := newWorld(t, disk, Options{Bytes: rapid.Int64Range(200, 3000).Draw(t, "bytes"),
+			Ahead: rapid.Int64Range(-1, 3000).Draw(t, "ahead")})
 		for range rapid.IntRange(1, 30).Draw(t, "groups") {
 			w.append(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c"}), 1, 5).Draw(t, "streams"), 50)
 		}
@@ -253,7 +254,7 @@ func TestAPowerLossTakesNothingThatWasSynced(t *testing.T) {
 			copy(space, r)
 		}
 		w.group.close(w.store.active.size, afterSync)
-		_, err := w.store.active.file.Write(w.group.bytes)
+		_, err := w.store.active.file.WriteAt(w.group.bytes, w.store.active.size)
 		w.must(err)
 		percent := rapid.SampledFrom([]int{0, 10, 50, 90, 100}).Draw(t, "survives")
 		after := disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 1))})
@@ -282,7 +283,7 @@ func TestADiskThatLosesWhatItSyncedIsFoundOut(t *testing.T) {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Inspect: inspect, Name: name}
+	o := Options{Inspect: inspect, Name: name, Ahead: -1}
 	s, err := Open(dir, o)
 	if err != nil {
 		t.Fatal(err)
