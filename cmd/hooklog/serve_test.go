@@ -223,7 +223,7 @@ func TestADataDirectoryThatCannotBeUsedIsExplained(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(unknown, "log", "FORMAT"), []byte("hooklog-log 9\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	fail(t, exitFailed, nil, start(unknown), "format version \"9\"", "this release reads version 1")
+	fail(t, exitFailed, nil, start(unknown), "format version \"9\"", "this release reads version 2")
 
 	locked := t.TempDir()
 	log, err := embedded.Open(filepath.Join(locked, "log"), embedded.Options{})
