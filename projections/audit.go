@@ -23,8 +23,9 @@ import (
 // nothing of a list is written before its block is full: until then the fold keeps the block in memory and notes each
 // batch of facts in one row, the journal, by one merge. A full block becomes one row for each list that has something
 // in it, which is never touched again. Of one fact the journal holds about nine bytes and its four lists about eight.
-// Measured by BenchmarkFold on two cores: 3.19 µs of CPU a fact without the index and 3.31 µs with it at 512 facts a
-// batch (+4 %), 6.33 and 6.63 µs at one fact a batch (+5 %).
+// Measured by BenchmarkFold with 100 subscriptions, the least of six runs on two cores that others used, too: 3.49 µs of
+// CPU a fact without the index and 3.85 µs with it at 512 facts a batch (+10 %), 6.97 and 8.79 µs at one fact a batch
+// (+26 %), where the journal is one more row for each of about six. Batches grow with the load.
 //
 // Blocks are counted from the first fact that was ever folded, and a block's rows follow from its facts alone; so the
 // rows are the same however facts were gathered into batches.

@@ -65,7 +65,7 @@ func (p *program) rootCommand() *cobra.Command {
 	root.AddCommand(
 		p.serveCommand(), p.demoCommand(), p.quickstartCommand(),
 		p.organizationsCommand(), p.keysCommand(), p.eventTypesCommand(), p.eventsCommand(),
-		p.subscriptionsCommand(), p.deliveriesCommand(), p.simulateCommand(),
+		p.subscriptionsCommand(), p.deliveriesCommand(), p.auditCommand(), p.simulateCommand(),
 		p.projectionsCommand(), p.groupsCommand(), p.doctorCommand(), p.logCommand(), p.keysetCommand(), p.configCommand(), p.versionCommand(),
 	)
 	return root
