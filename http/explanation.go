@@ -93,7 +93,7 @@ func showCounted(r projections.RecordedFact) countedBody {
 }
 
 func showReasons(e projections.SubscriptionExplanation) reasonsBody {
-	body := reasonsBody{ID: e.ID, Status: webhookStatus(projections.SubscriptionState{SubscriptionRow: e.SubscriptionRow, Unhealthy: e.Unhealthy}),
+	body := reasonsBody{ID: e.ID, Status: showManagedWebhook(e.Subscription, e.Health, e.Unhealthy).Status,
 		Profile: e.Profile, Rule: ruleBody{e.DisableAfter, domain.Duration(e.FailingFor)},
 		ConsecutiveFailures: e.Consecutive, FailingSince: when(e.FailingSince), Total: e.Total}
 	if e.Since.Fact != nil {
