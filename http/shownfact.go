@@ -73,9 +73,10 @@ func row(parts ...[]shownMember) (all []shownMember) {
 // The members that several facts have.
 var (
 	organizationAbove = not(above, "organization")
+	subscriptionAbove = not(above, "organization", "subscription")
 	deliveryAbove     = not(above, "message", "subscription", "organization")
 	shownSettings     = row(as("url", "events", "clients", "name", "description", "email"), one("headers", "headers", namesOnly),
-		as("retry_schedule", "timeout"))
+		as("retry_schedule", "timeout", "rate_limit"))
 	shownAttempt = row(deliveryAbove, as("event_type", "published_at", "round", "attempt", "started_at", "took_us", "status", "address"),
 		one("body_sha256", "body_sha256", inHex), as("revision", "round_revision", "extra"))
 )
@@ -87,7 +88,7 @@ var shownFacts = map[string][]shownMember{
 	(*domain.SlugReserved)(nil).FactType():           row(organizationAbove, as("slug")),
 	(*domain.OrganizationRegistered)(nil).FactType(): as("slug", "profile", "name", "retry_schedule", "timeout"),
 	(*domain.OrganizationChanged)(nil).FactType():    as("name", "retry_schedule", "timeout"),
-	(*domain.SubscriptionAdmitted)(nil).FactType():   one("subscription", "subscription_id", plainly),
+	(*domain.SubscriptionAdmitted)(nil).FactType():   row(one("subscription", "subscription_id", plainly), as("released")),
 	(*domain.OrganizationClosed)(nil).FactType():     {},
 	(*domain.DataKeyMade)(nil).FactType():            row(organizationAbove, not(never, "wrapped")),
 	(*domain.KeyIssued)(nil).FactType(): row(organizationAbove, as("organizations", "scopes", "mode"), not(never, "secret_hash"),
@@ -111,7 +112,11 @@ var shownFacts = map[string][]shownMember{
 	(*domain.AttemptSucceeded)(nil).FactType():    shownAttempt,
 	(*domain.AttemptFailed)(nil).FactType():       row(shownAttempt, as("reason"), one("answer", "answer", asText), as("dead", "next_attempt_at", "delay")),
 	(*domain.RetryDue)(nil).FactType():            row(deliveryAbove, as("event_type", "published_at", "round", "attempt", "due_at", "round_revision")),
-	(*domain.RedeliveryRequested)(nil).FactType(): row(deliveryAbove, as("event_type", "published_at", "round", "revision")),
+	(*domain.RedeliveryRequested)(nil).FactType(): row(deliveryAbove, as("event_type", "published_at", "round", "revision", "recovery")),
+	(*domain.AdmissionWithdrawn)(nil).FactType():  organizationAbove,
+	(*domain.RecoveryRequested)(nil).FactType():   row(subscriptionAbove, as("from", "to", "states", "deliveries")),
+	(*domain.RecoveryProgressed)(nil).FactType():  row(subscriptionAbove, as("after", "redelivered", "passed")),
+	(*domain.RecoveryEnded)(nil).FactType():       row(subscriptionAbove, as("redelivered", "passed", "why")),
 	(*domain.AuditRead)(nil).FactType(): row(as("form", "continued", "limit", "opened", "reach"), one("organization", "organization_id", plainly),
 		one("subscription", "subscription_id", plainly), one("message", "event_id", plainly), one("delivery", "delivery_id", plainly),
 		as("types", "from", "to", "newest")),
