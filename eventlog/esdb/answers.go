@@ -47,12 +47,19 @@ func (a *answers) hold() {
 	a.held = true
 }
 
-// release sends what was held and returns once it is on its way.
-func (a *answers) release() {
+// unhold ends hold.
+func (a *answers) unhold() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.held = false
 	a.changed.Broadcast()
+}
+
+// release ends hold and returns once what was held is on its way.
+func (a *answers) release() {
+	a.unhold()
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for (a.some() || a.sending) && !a.ended {
 		a.changed.Wait()
 	}

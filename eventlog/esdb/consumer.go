@@ -18,11 +18,10 @@ const (
 	maxRetryPause = time.Second
 )
 
-// How a consumer leaves: how long it lets others wait for what it does not handle, and how often an event may have been
-// handed out to be given back.
+// How a consumer leaves: how long it lets others wait for what it does not handle, and how often it gives back after that.
 const (
 	leavePatience = 500 * time.Millisecond
-	mostGivenBack = 3
+	giveBackEach  = 100 * time.Millisecond
 )
 
 // Consume implements [eventlog.Groups]. An event for which Retry was answered is given back after 100 ms for each time it
@@ -157,7 +156,6 @@ type session struct {
 
 	mu       sync.Mutex
 	withheld []withheld
-	giving   bool // nothing is withheld any more
 }
 
 func (s *session) run(l *lease, g *generation) error {
@@ -182,8 +180,10 @@ func (s *session) run(l *lease, g *generation) error {
 }
 
 // leave waits for the handlers and sends their verdicts together: each one sent before would make room for another
-// event. If that takes long and the group has other consumers, what comes is given back to them at once instead.
+// event. If that takes long and the group has other consumers, verdicts are sent as they come, and what is not handled is
+// given back.
 func (s *session) leave(g *generation) {
+	life := s.consumer.log.connection.life
 	s.answers.hold()
 	handled := make(chan struct{})
 	go func() {
@@ -199,13 +199,14 @@ func (s *session) leave(g *generation) {
 		case <-s.done:
 			return
 		case <-patience.C:
-			if info, err := infoOf(s.consumer.log.connection.life, g, s.consumer.group.Name); err == nil && len(info.Connections) > 1 {
+			if info, err := infoOf(life, g, s.consumer.group.Name); err == nil && len(info.Connections) > 1 {
 				s.giveBack()
 			}
+			patience.Reset(giveBackEach)
 		}
 	}
 	s.answers.release()
-	ctx, cancel := context.WithTimeout(s.consumer.log.connection.life, heartbeatTimeout)
+	ctx, cancel := context.WithTimeout(life, heartbeatTimeout)
 	defer cancel()
 	// Closing drops what has not reached the server. An answer over the same connection comes after it.
 	if _, err := infoOf(ctx, g, s.consumer.group.Name); err != nil {
@@ -219,28 +220,28 @@ type withheld struct {
 	retries int
 }
 
-// withhold keeps an event unanswered, so that it goes to the others when this consumer leaves, or gives it back at once
-// if leaving takes long. One that has come too often is kept: the next time it might be parked.
+// withhold keeps an event unanswered: it goes to the others when this consumer leaves, or is given back before.
 func (s *session) withhold(e *client.ResolvedEvent, retries int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.giving && retries < min(mostGivenBack, s.consumer.group.MaxRetries) {
-		s.answers.put(e, eventlog.Retry)
-		return
-	}
 	s.withheld = append(s.withheld, withheld{e, retries})
 }
 
-// giveBack begins to give back what is not handled.
+// giveBack gives back what is withheld. The server may hand it to this consumer again; it keeps an event that has come
+// so often that it would be parked.
 func (s *session) giveBack() {
 	s.mu.Lock()
-	before := s.withheld
-	s.withheld, s.giving = nil, true
-	s.mu.Unlock()
-	for _, w := range before {
-		s.withhold(w.event, w.retries)
+	defer s.mu.Unlock()
+	kept := s.withheld[:0]
+	for _, w := range s.withheld {
+		if w.retries >= s.consumer.group.MaxRetries {
+			kept = append(kept, w)
+			continue
+		}
+		s.answers.put(w.event, eventlog.Retry)
 	}
-	s.answers.release()
+	s.withheld = kept
+	s.answers.unhold()
 }
 
 func (s *session) receive(l *lease) error {
