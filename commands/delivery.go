@@ -31,7 +31,7 @@ func (c *Commands) RecordOutcome(ctx context.Context, by By, known domain.Delive
 	random := jitter()
 	for range maxTries {
 		f := known.DecideOutcome(o, p, m.At, random)
-		a, err := c.append(ctx, domain.DeliveryStream(known.Of.ID()), at(known), f, m)
+		a, err := c.append(ctx, domain.DeliveryStream(known.Of.ID()), atEnd(known), f, m)
 		if err == nil {
 			return f, a.Position, nil
 		}
@@ -54,15 +54,15 @@ func (c *Commands) OfferDelivery(ctx context.Context, by By, known domain.Delive
 	if f == nil {
 		return false, nil
 	}
-	_, err = c.append(ctx, domain.DeliveryStream(known.Of.ID()), at(known), f, m)
+	_, err = c.append(ctx, domain.DeliveryStream(known.Of.ID()), atEnd(known), f, m)
 	if errors.Is(err, eventlog.ErrRevisionConflict) {
 		return false, nil
 	}
 	return err == nil, err
 }
 
-// at is the expectation under which the next fact of a delivery is appended.
-func at(d domain.Delivery) eventlog.Expected {
+// atEnd is the expectation under which the next fact of a delivery is appended.
+func atEnd(d domain.Delivery) eventlog.Expected {
 	if d.Next == 0 {
 		return eventlog.NoStream
 	}

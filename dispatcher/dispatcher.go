@@ -58,6 +58,11 @@ type Fold interface {
 	DueChanged() <-chan struct{}
 	// AtLimit returns the active subscriptions that failures are to disable.
 	AtLimit() []FailingSubscription
+	// OpenRecoveries returns the recoveries that have not ended, RecoveryPage what is next for one.
+	OpenRecoveries() []domain.Recovery
+	RecoveryPage(r domain.Recovery, limit int) (domain.RecoveryPage, error)
+	// RecoveriesChanged pulses when OpenRecoveries has changed.
+	RecoveriesChanged() <-chan struct{}
 	// LimitReached pulses when AtLimit may have grown.
 	LimitReached() <-chan struct{}
 }
@@ -84,6 +89,8 @@ type Recorder interface {
 	CorrectTargets(ctx context.Context, id domain.MessageID, right []domain.Target, seen uint64) error
 	CompleteTargets(ctx context.Context, id domain.MessageID, right func(context.Context) ([]domain.Target, error)) (complete bool, err error)
 	DisableFailing(ctx context.Context, id domain.SubscriptionID, lifecycle uint64, limit domain.LimitReached) error
+	// StepRecovery sees to a page of a recovery; pace is asked before each delivery.
+	StepRecovery(ctx context.Context, known domain.Recovery, page domain.RecoveryPage, pace func(context.Context) error) error
 	DataKey(ctx context.Context, org domain.OrganizationID) (*sealing.DataKey, error)
 }
 
@@ -202,6 +209,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return d.runClock(ctx, watch) })
 	g.Go(func() error { return d.runHealth(ctx) })
+	g.Go(func() error { return d.runRecoveries(ctx) })
 	g.Go(func() error {
 		d.runSweep(ctx, consumed)
 		return nil

@@ -16,6 +16,8 @@ type Limits struct {
 	// Host is the most to one host and port (64), Process in all (512). One organization holds at most a quarter of
 	// the process while another was active within the last minute, and never more than three quarters.
 	Host, Process int
+	// Recovery is how many deliveries a second recoveries redeliver, together (100).
+	Recovery int
 	// Handed is the most facts taken from the group and not yet acknowledged (1,024).
 	Handed int
 	// Queue is how many tasks may wait in a lane (256) that does not answer fast.
@@ -28,7 +30,7 @@ func (l Limits) withDefaults() (Limits, error) {
 	for _, m := range []struct {
 		n   *int
 		def int
-	}{{&l.Lane, 16}, {&l.LaneStart, 4}, {&l.Host, 64}, {&l.Process, 512}, {&l.Handed, 1024}, {&l.Queue, 256}} {
+	}{{&l.Lane, 16}, {&l.LaneStart, 4}, {&l.Host, 64}, {&l.Process, 512}, {&l.Handed, 1024}, {&l.Recovery, 100}, {&l.Queue, 256}} {
 		if *m.n < 0 {
 			return l, errors.New("dispatcher: a limit is negative")
 		}

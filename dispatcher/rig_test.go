@@ -229,6 +229,10 @@ func (c recorderOf) DisableFailing(ctx context.Context, id domain.SubscriptionID
 	return c.Commands.DisableFailing(ctx, by, id, lifecycle, limit)
 }
 
+func (c recorderOf) StepRecovery(ctx context.Context, known domain.Recovery, page domain.RecoveryPage, pace func(context.Context) error) error {
+	return c.Commands.StepRecovery(ctx, by, known, page, pace)
+}
+
 type foldOf struct{ *projections.Fold }
 
 func (f foldOf) Due(id domain.SubscriptionID, now time.Time, limit int) ([]dispatcher.DueDelivery, error) {

@@ -176,3 +176,12 @@ func (r Recovery) DecideStep(s RecoveryStep) Fact {
 	}
 	return &RecoveryProgressed{RecoveryOf: r.Of(), After: s.After, RecoveryTally: tally}
 }
+
+// RecoveryPage is the part of a recovery that is next.
+type RecoveryPage struct {
+	Deliveries []Delivery
+	// After is the last place that was looked at.
+	After DeliveryPlace
+	// Done says that there is nothing after it.
+	Done bool
+}

@@ -9,6 +9,7 @@ type Fold interface {
 	Failures
 	Messages
 	Deliveries
+	OwnDeliveries
 	Facts
 	Simulations
 	Projections

@@ -79,6 +79,7 @@ func (s *scene) managementRefusals() []refusal {
 		{"manage.list", "GET", managed + "?cursor=x", s.partner, "", nil, 400, "cursor", ""},
 		{"manage.list", "GET", "/api/v1/event-types?limit=201", s.partner, "", nil, 422, "", "limit"},
 	}
+	list = append(list, s.deliveryRefusals()...)
 	many := make([]string, 21)
 	for i := range many {
 		many[i] = fmt.Sprintf(`"X-%d":"v"`, i)
@@ -93,6 +94,46 @@ func (s *scene) managementRefusals() []refusal {
 			refusal{"manage.id", "DELETE", managed + "/" + id, s.partner, "", nil, 404, "no such webhook", ""},
 			refusal{"manage.id", "POST", managed + "/" + id + "/test", s.partner, "", nil, 404, "no such webhook", ""},
 			refusal{"manage.id", "POST", managed + "/" + id + "/rotate-secret", s.partner, "", nil, 404, "no such webhook", ""})
+	}
+	return list
+}
+
+// deliveryRefusals are those of deliveries, redeliveries and recoveries.
+func (s *scene) deliveryRefusals() []refusal {
+	path := managed + "/" + s.active
+	query := func(q string) string { return path + "/deliveries?" + q }
+	recover := func(members string) string {
+		return `{"from":"2020-01-01T00:00:00Z","to":"2021-01-01T00:00:00Z"` + members + `}`
+	}
+	other := s.want(202, "POST", path+"/recover", s.partner, recover("")).text(s, "id")
+	list := []refusal{
+		{"deliveries.query", "GET", query("status=dead"), s.partner, "", nil, 422, "", "status"},
+		{"deliveries.query", "GET", query("status=failed&status=success"), s.partner, "", nil, 422, "", "status"},
+		{"deliveries.query", "GET", query("event_type=A"), s.partner, "", nil, 422, "", "event_type"},
+		{"deliveries.query", "GET", query("from=yesterday"), s.partner, "", nil, 422, "", "from"},
+		{"deliveries.query", "GET", query("to=1700000000"), s.partner, "", nil, 422, "", "to"},
+		{"deliveries.query", "GET", query("limit=0"), s.partner, "", nil, 422, "", "limit"},
+		{"deliveries.query", "GET", query("cursor=x"), s.partner, "", nil, 400, "cursor", ""},
+		{"redeliver.open", "POST", "/api/v1/deliveries/" + s.delivery(s.event, s.active) + "/redeliver", s.partner, "", nil, 409, "not ended", ""},
+		{"redeliver.id", "POST", "/api/v1/deliveries/" + s.delivery(s.event, s.active) + "/redeliver", s.otherPartner, "", nil, 404, "no such delivery", ""},
+		{"redeliver.id", "POST", "/api/v1/deliveries/del_" + unknown + "/redeliver", s.partner, "", nil, 404, "no such delivery", ""},
+		{"redeliver.id", "POST", "/api/v1/deliveries/1/redeliver", s.partner, "", nil, 404, "no such delivery", ""},
+		{"auth.scope", "POST", "/api/v1/deliveries/" + s.delivery(s.event, s.active) + "/redeliver", s.auditor, "", nil, 403, "webhooks:manage", ""},
+		{"recover.range", "POST", path + "/recover", s.partner, `{"from":"2020-01-01T00:00:00Z"}`, nil, 422, "", "to"},
+		{"recover.range", "POST", path + "/recover", s.partner, `{"from":"2020-01-01","to":"2021-01-01T00:00:00Z"}`, nil, 422, "", "from"},
+		{"recover.range", "POST", path + "/recover", s.partner, `{"from":"2021-01-01T00:00:00Z","to":"2020-01-01T00:00:00Z"}`, nil, 422, "before", "from"},
+		{"recover.range", "POST", path + "/recover", s.partner, `{"from":"2220-01-01T00:00:00Z","to":"2221-01-01T00:00:00Z"}`, nil, 422, "in the past", "from"},
+		{"recover.range", "POST", path + "/recover", s.partner, recover(`,"status":"pending"`), nil, 422, "", "status"},
+		{"recover.range", "POST", path + "/recover", s.partner, recover(`,"dry_run":1`), nil, 422, "", "dry_run"},
+		{"recover.active", "POST", managed + "/" + s.disabled + "/recover", s.partner, recover(""), nil, 409, "disabled", ""},
+		{"recovery.id", "GET", path + "/recoveries/1", s.partner, "", nil, 404, "no such recovery", ""},
+		{"recovery.id", "GET", path + "/recoveries/rec_" + unknown, s.partner, "", nil, 404, "no such recovery", ""},
+		{"recovery.id", "GET", managed + "/" + s.disabled + "/recoveries/" + other, s.partner, "", nil, 404, "no such recovery", ""},
+	}
+	for _, id := range []string{"wh_x", s.deleted, s.foreign} {
+		list = append(list, refusal{"manage.id", "GET", managed + "/" + id + "/deliveries", s.partner, "", nil, 404, "no such webhook", ""},
+			refusal{"manage.id", "POST", managed + "/" + id + "/recover", s.partner, recover(""), nil, 404, "no such webhook", ""},
+			refusal{"manage.id", "GET", managed + "/" + id + "/recoveries/" + other, s.partner, "", nil, 404, "no such webhook", ""})
 	}
 	return list
 }

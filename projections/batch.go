@@ -27,9 +27,11 @@ type batch struct {
 	closed  map[domain.SubscriptionID]struct{}
 	deleted []domain.SubscriptionID
 	// settled are the corrections that were recorded.
-	settled   map[domain.MessageID]struct{}
-	changes   []dueChange
-	limited   bool
+	settled map[domain.MessageID]struct{}
+	changes []dueChange
+	limited bool
+	// recovered says that the open recoveries changed.
+	recovered bool
 	key, text []byte // scratch
 }
 
@@ -87,6 +89,7 @@ func (b *batch) reset() {
 	clear(b.closed)
 	clear(b.settled)
 	b.touched, b.deleted, b.changes, b.limited = b.touched[:0], b.deleted[:0], b.changes[:0], false
+	b.recovered = false
 }
 
 // touch returns a delivery's row to be changed, or nil if there is none.
@@ -154,6 +157,9 @@ func (x *projector) commit(at eventlog.Position, facts int) error {
 	}
 	if b.limited {
 		x.limit.send()
+	}
+	if b.recovered {
+		x.recoveriesChanged.send()
 	}
 	x.audit.publish()
 	x.progress.facts.Store(b.checkpoint.facts)

@@ -45,6 +45,8 @@ type Fold struct {
 	skips    *skips
 	// dueChanged pulses when NextDue has become earlier, limit when a subscription reached its limit.
 	dueChanged, limit pulse
+	// recoveriesChanged pulses when the open recoveries have changed.
+	recoveriesChanged pulse
 	// folding is held by whoever folds into the models that are served, or needs them to stand still.
 	folding   sync.Mutex
 	projector *projector // under folding
@@ -80,7 +82,7 @@ func Open(c Config) (*Fold, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Fold{Config: c, store: s, progress: &progress{}, skips: &skips{}, dueChanged: newPulse(), limit: newPulse(),
+	x := &Fold{Config: c, store: s, progress: &progress{}, skips: &skips{}, dueChanged: newPulse(), limit: newPulse(), recoveriesChanged: newPulse(),
 		rebuilds: newRebuilds(), mismatches: newMismatches()}
 	if err := x.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("load the read models in %s: %w", c.Dir, err), s.Close())
@@ -108,7 +110,7 @@ func (x *Fold) newProjector(m *models, at checkpoint) *projector {
 	x.progress.start(at)
 	m.due.count(at)
 	return &projector{models: m, folds: everyPart(), codec: x.Codec, now: x.Now, logger: x.Logger, batch: newBatch(x.store, checkpointKey, at),
-		progress: x.progress, skips: x.skips, dueChanged: x.dueChanged, limit: x.limit}
+		progress: x.progress, skips: x.skips, dueChanged: x.dueChanged, limit: x.limit, recoveriesChanged: x.recoveriesChanged}
 }
 
 // Close flushes what was folded, so that the next start goes on right there, and releases the store. Run must have

@@ -33,6 +33,8 @@ func (m *models) holds(name string) (all []held) {
 		return []held{m.holdsRecent()}
 	case "corrections":
 		return []held{m.holdsCorrections()}
+	case "recoveries":
+		return []held{m.holdsRecoveries()}
 	case "audit":
 		return []held{m.holdsAudit()}
 	}

@@ -24,6 +24,7 @@ const (
 	dueSpace               // subscription, eligible time, delivery → where the delivery's row is
 	correctionSpace        // message → the right targets
 	auditSpace             // see audit.go
+	recoverySpace          // recovery → how it stands, until it ends
 )
 
 // maxSpaces is more than the number of keyspaces.

@@ -5,14 +5,15 @@ import "sync/atomic"
 // models is one set of read models: where the rows of each keyspace are, and what is held in memory of them. The set
 // that is served is replaced as a whole, never changed; what it points at is changed by whoever folds.
 type models struct {
-	store     *store
-	colours   colours
-	directory *directory
-	keys      *keyring
-	types     *catalogue
-	recent    *recentRows
-	due       *dueIndex
-	audit     *auditIndex
+	store      *store
+	colours    colours
+	directory  *directory
+	keys       *keyring
+	types      *catalogue
+	recent     *recentRows
+	due        *dueIndex
+	audit      *auditIndex
+	recoveries *recoveries
 	// readers counts who reads from the rows of this very set.
 	readers *atomic.Int64
 }
@@ -20,7 +21,7 @@ type models struct {
 // newModels returns models that hold nothing yet.
 func newModels(s *store, c colours) *models {
 	return &models{store: s, colours: c, directory: newDirectory(), keys: newKeyring(), types: newCatalogue(),
-		recent: &recentRows{}, due: newDueIndex(), audit: newAuditIndex(), readers: new(atomic.Int64)}
+		recent: &recentRows{}, due: newDueIndex(), audit: newAuditIndex(), recoveries: newRecoveries(), readers: new(atomic.Int64)}
 }
 
 // with returns models in which some parts are another set's and the others are the same.

@@ -14,6 +14,7 @@ const (
 	cataloguePart
 	failuresPart
 	auditPart
+	recoveriesPart
 	partCount
 )
 
@@ -35,11 +36,12 @@ var table = []projection{
 	{"keys", 1, keysPart, []byte{keySpace}},
 	{"catalogue", 1, cataloguePart, []byte{eventTypeSpace}},
 	{"subscriptions", 1, corePart, []byte{subscriptionSpace, memberSpace, healthSpace}},
-	{"deliveries", 1, corePart, []byte{deliverySpace, messageSpace}},
+	{"deliveries", 2, corePart, []byte{deliverySpace, messageSpace}},
 	{"failures", 1, failuresPart, []byte{failureSpace}},
 	{"due", 1, corePart, []byte{dueSpace}},
 	{"corrections", 1, corePart, []byte{correctionSpace}},
 	{"audit", auditVersion, auditPart, []byte{auditSpace}},
+	{"recoveries", 1, recoveriesPart, []byte{recoverySpace}},
 }
 
 // partInfo says what a part is folded from, and what it holds in memory.
@@ -57,10 +59,11 @@ var partInfos = [partCount]partInfo{
 	corePart: {take: func(into, from *models) {
 		into.directory, into.recent, into.due = from.directory, from.recent, from.due
 	}, load: (*models).loadCore},
-	keysPart:      {take: func(into, from *models) { into.keys = from.keys }, load: (*models).loadKeys},
-	cataloguePart: {needs: []part{corePart}, take: func(into, from *models) { into.types = from.types }, load: (*models).loadEventTypes},
-	failuresPart:  {needs: []part{corePart}},
-	auditPart:     {take: func(into, from *models) { into.audit = from.audit }, load: (*models).loadAudit},
+	keysPart:       {take: func(into, from *models) { into.keys = from.keys }, load: (*models).loadKeys},
+	cataloguePart:  {needs: []part{corePart}, take: func(into, from *models) { into.types = from.types }, load: (*models).loadEventTypes},
+	failuresPart:   {needs: []part{corePart}},
+	auditPart:      {take: func(into, from *models) { into.audit = from.audit }, load: (*models).loadAudit},
+	recoveriesPart: {take: func(into, from *models) { into.recoveries = from.recoveries }, load: (*models).loadRecoveries},
 }
 
 // projectionNamed finds a projection.

@@ -26,8 +26,8 @@ type projector struct {
 	decoded  []decodedFact
 	progress *progress
 	skips    *skips
-	// dueChanged and limit are pulsed; they may be nil.
-	dueChanged, limit pulse
+	// The pulses may be nil.
+	dueChanged, limit, recoveriesChanged pulse
 }
 
 // foldAll folds events and commits. Where folding has to stop, what was before is committed.
@@ -118,6 +118,10 @@ func (x *projector) fold(p placed) error {
 	case *domain.EventTypeRetired:
 		if x.folds[cataloguePart] {
 			return x.foldEventType(p, f.Organization, f.Name)
+		}
+	case *domain.RecoveryRequested, *domain.RecoveryProgressed, *domain.RecoveryEnded:
+		if x.folds[recoveriesPart] {
+			return x.foldRecovery(p)
 		}
 	default:
 		if x.folds[corePart] {

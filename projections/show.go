@@ -33,6 +33,7 @@ var showers = [maxSpaces]shower{
 	dueSpace:          {showDeliveryKey("due"), showDue},
 	correctionSpace:   {showMessageKey("correction of"), showCorrection},
 	auditSpace:        {showAuditKey, showAudit},
+	recoverySpace:     {showRecoveryKey, showDocument},
 }
 
 // showKey names a row for people.

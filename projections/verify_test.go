@@ -20,6 +20,8 @@ func everything(s *scribe, messages int) {
 	s.write(domain.KeyStream("live_a"), &domain.KeyIssued{Mode: "live", SecretHash: "x", Organization: org})
 	s.write(domain.EventTypeStream(org, "a.b"), &domain.EventTypeDefined{Organization: org, Name: "a.b"})
 	sub, gone := s.subscription(org, "a.b"), s.subscription(org, "a.b")
+	s.write(domain.RecoveryStream(domain.RecoveryID(s.id())), &domain.RecoveryRequested{Organization: org, Subscription: sub,
+		From: s.now, To: s.now, States: []domain.DeliveryState{domain.Dead}})
 	s.deleteSubscription(org, gone)
 	id, of := s.publish(org, "a.b", 1, domain.Target{Subscription: gone}) // had not seen everything
 	s.fail(deliveryTo(id, of, sub), 1, time.Minute)
@@ -126,6 +128,7 @@ func TestVerifyFindsWhatIsWrongInMemory(t *testing.T) {
 			}
 		},
 		"keys":        func(m *models) { delete(m.keys.keys, "live_a") },
+		"recoveries":  func(m *models) { clear(m.recoveries.open) },
 		"catalogue":   func(m *models) { clear(m.types.types) },
 		"corrections": func(m *models) { clear(m.directory.corrections) },
 		"due":         func(m *models) { m.due.open.Add(1) },

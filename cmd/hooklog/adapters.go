@@ -69,6 +69,11 @@ func (r recorderOf) CompleteTargets(ctx context.Context, id domain.MessageID, ri
 	return r.Commands.CompleteTargets(ctx, r.by, id, right)
 }
 
+// StepRecovery sees to a page of a recovery.
+func (r recorderOf) StepRecovery(ctx context.Context, known domain.Recovery, page domain.RecoveryPage, pace func(context.Context) error) error {
+	return r.Commands.StepRecovery(ctx, r.by, known, page, pace)
+}
+
 // DisableFailing disables a subscription that reached its limit of failures.
 func (r recorderOf) DisableFailing(ctx context.Context, id domain.SubscriptionID, lifecycle uint64, limit domain.LimitReached) error {
 	return r.Commands.DisableFailing(ctx, r.by, id, lifecycle, limit)

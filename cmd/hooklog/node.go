@@ -151,7 +151,7 @@ func (n *node) openDispatcher(context.Context) (err error) {
 		Groups: n.log, Fold: foldOf{n.fold}, Recorder: recorderOf{n.commands, commands.By{Actor: n.actor}}, Sender: n.sender,
 		Codec: n.codec, Node: n.actor, Alone: !n.log.shared(), StopGrace: n.settings.stopGrace, Observe: n.attempts.observe,
 		Logger: part(n.logger, "dispatcher"),
-		Limits: dispatcher.Limits{Lane: n.settings.perSubscription, Host: n.settings.perHost, Process: n.settings.maxInFlight},
+		Limits: dispatcher.Limits{Lane: n.settings.perSubscription, Host: n.settings.perHost, Process: n.settings.maxInFlight, Recovery: n.settings.recoveryRate},
 	})
 	return err
 }

@@ -26,6 +26,7 @@ type settings struct {
 	operatorListen string
 	keyset         string
 	allowInsecure  []netip.Prefix
+	recoveryRate   int
 	// sourceRanges are published, not enforced.
 	sourceRanges []netip.Prefix
 	stopGrace    time.Duration
@@ -97,6 +98,8 @@ func (s *settings) table() []setting {
 			doc: "`NUMBER` of attempts at once to one subscription; twice as many while its receiver answers within 20 ms"},
 		{name: "max-per-host", use: ofServer, value: number(&s.perHost, "64", 1),
 			doc: "`NUMBER` of attempts at once to one host and port"},
+		{name: "recovery-rate", use: ofServer, value: number(&s.recoveryRate, "100", 1),
+			doc: "`NUMBER` of deliveries a second that recoveries redeliver together"},
 		{name: "rate-limit", use: ofServer, value: number(&s.rateLimit, "600", 1),
 			doc: "`NUMBER` of requests a minute that the partner keys of an organization have together; a key may carry its own"},
 		{name: "rebuild-rate", use: ofServer, value: number(&s.rebuildRate, "8000", 1),
