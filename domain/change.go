@@ -62,6 +62,7 @@ func (s Subscription) Changes(after Subscription) []Change {
 	differ("email", some(s.Email), some(after.Email), s.Email == after.Email)
 	differ("retry_schedule", someOf(s.RetrySchedule, false), someOf(after.RetrySchedule, false), slices.Equal(s.RetrySchedule, after.RetrySchedule))
 	differ("timeout", some(s.Timeout), some(after.Timeout), s.Timeout == after.Timeout)
+	differ("rate_limit", some(s.RateLimit), some(after.RateLimit), s.RateLimit == after.RateLimit)
 	differ("status", some(s.status()), some(after.status()), s.status() == after.status())
 	if !slices.EqualFunc(s.Headers, after.Headers, sameHeader) {
 		changes = append(changes, Change{Member: "headers", Kept: Replaced})

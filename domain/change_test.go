@@ -13,6 +13,7 @@ func TestWhatAFactChanged(t *testing.T) {
 	settings := SubscriptionSettings{URL: "https://a.example/", Events: []string{"a.b"}, Name: "one"}
 	changed := settings
 	changed.URL, changed.Name, changed.Timeout, changed.Clients = "https://b.example/", "", MaxTimeout, []string{"eu"}
+	changed.RateLimit = Rate{Count: 5, Per: time.Second}
 	changed.Headers = []SealedHeader{{"X-Key", []byte("sealed-value")}}
 	var s Subscription
 	for i, step := range []struct {
@@ -24,7 +25,7 @@ func TestWhatAFactChanged(t *testing.T) {
 				`{"member":"name","before":null,"after":"one"},{"member":"status","before":null,"after":"active"}]`},
 		{&SubscriptionChanged{Organization: org, SubscriptionSettings: changed},
 			`[{"member":"url","before":"https://a.example/","after":"https://b.example/"},{"member":"clients","before":null,"after":["eu"]},` +
-				`{"member":"name","before":"one","after":null},{"member":"timeout","before":null,"after":"1m"},{"member":"headers","kept":"replaced"}]`},
+				`{"member":"name","before":"one","after":null},{"member":"timeout","before":null,"after":"1m"},{"member":"rate_limit","before":null,"after":"5/s"},{"member":"headers","kept":"replaced"}]`},
 		{&SubscriptionChanged{Organization: org, SubscriptionSettings: changed}, `null`},
 		{&SecretRotated{Organization: org, Secret: []byte("sealed-2"), PreviousUntil: at.Add(time.Hour)},
 			`[{"member":"secret","kept":"rotated"},{"member":"previous_secret_until","before":null,"after":"2026-01-30T15:30:00Z"}]`},

@@ -12,7 +12,7 @@ import (
 // Webhooks finds how subscriptions stand and stood.
 type Webhooks interface {
 	// SubscriptionState finds a subscription of an organization that is not deleted, with its latest deliveries.
-	SubscriptionState(org domain.OrganizationID, id domain.SubscriptionID, recent int) (projections.SubscriptionState, error)
+	SubscriptionState(ctx context.Context, org domain.OrganizationID, id domain.SubscriptionID, recent int) (projections.SubscriptionState, error)
 	// SubscriptionStateAt is SubscriptionState as of a moment that this node has reached.
 	SubscriptionStateAt(ctx context.Context, org domain.OrganizationID, id domain.SubscriptionID, m projections.Moment, recent int) (projections.SubscriptionState, error)
 }
@@ -81,7 +81,7 @@ func (x *exchange) showSubscription() error {
 	if past {
 		s, err = x.Fold.SubscriptionStateAt(x.context(), o.ID, id, m, recentDeliveries)
 	} else {
-		s, err = x.Fold.SubscriptionState(o.ID, id, recentDeliveries)
+		s, err = x.Fold.SubscriptionState(x.context(), o.ID, id, recentDeliveries)
 	}
 	if err != nil {
 		return err

@@ -17,7 +17,11 @@ type SubscriptionState struct {
 
 // SubscriptionState returns how an organization's subscription stands, with up to so many recent deliveries; NotFound if
 // it is deleted, another organization's, or was never there.
-func (x *Fold) SubscriptionState(org domain.OrganizationID, id domain.SubscriptionID, recent int) (SubscriptionState, error) {
+// One that this node has not folded yet is looked for in its stream.
+func (x *Fold) SubscriptionState(ctx context.Context, org domain.OrganizationID, id domain.SubscriptionID, recent int) (SubscriptionState, error) {
+	if _, known := x.Subscription(id); !known {
+		return x.SubscriptionStateAt(ctx, org, id, Moment{Position: afterAll}, recent)
+	}
 	d := x.now().directory
 	d.mu.RLock()
 	s, ok := d.subscriptions[id]

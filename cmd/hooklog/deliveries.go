@@ -37,22 +37,50 @@ type delivery struct {
 	Status         string         `json:"status"`
 	NextAttemptAt  string         `json:"next_attempt_at"`
 	CancelledBy    string         `json:"cancelled_by"`
+	Ends           []deliveryEnd  `json:"ends"`
 	History        []deliveryFact `json:"history"`
 }
 
 type deliveryFact struct {
-	Position      string `json:"position"`
-	Type          string `json:"type"`
-	At            string `json:"at"`
-	Attempt       int    `json:"attempt"`
-	NextAttemptAt string `json:"next_attempt_at"`
-	DueAt         string `json:"due_at"`
-	Dead          bool   `json:"dead"`
-	Request       *struct {
+	Position      string    `json:"position"`
+	Type          string    `json:"type"`
+	At            string    `json:"at"`
+	Attempt       int       `json:"attempt"`
+	NextAttemptAt string    `json:"next_attempt_at"`
+	DueAt         string    `json:"due_at"`
+	Dead          bool      `json:"dead"`
+	Why           *delayWhy `json:"why"`
+	Delay         *struct {
+		Scheduled  string `json:"scheduled"`
+		Jitter     string `json:"jitter"`
+		RetryAfter string `json:"retry_after"`
+	} `json:"delay"`
+	Request *struct {
 		TookMicros int64  `json:"took_us"`
 		HTTPStatus int    `json:"http_status"`
 		Reason     string `json:"reason"`
 	} `json:"request"`
+}
+
+// delayWhy is why a wait was what it was.
+type delayWhy struct {
+	Profile  string   `json:"profile"`
+	Schedule []string `json:"schedule"`
+	From     string   `json:"schedule_from"`
+	Place    int      `json:"place"`
+	Wait     string   `json:"wait"`
+	Granted  string   `json:"retry_after_granted"`
+}
+
+// deliveryEnd is why a round ended.
+type deliveryEnd struct {
+	Round int    `json:"round"`
+	Why   string `json:"why"`
+	By    struct {
+		Position string `json:"position"`
+		Type     string `json:"type"`
+	} `json:"by"`
+	Reason string `json:"reason"`
 }
 
 // delivery shows how a delivery stands and what happened to it, oldest first.
@@ -68,6 +96,11 @@ func (s show) delivery(raw json.RawMessage) error {
 		{"status", d.Status}, {"next attempt", d.NextAttemptAt}, {"cancelled by", d.CancelledBy}})
 	if err != nil {
 		return err
+	}
+	for _, e := range d.Ends {
+		if err := s.line("round %d ended: %s", e.Round, e.story()); err != nil {
+			return err
+		}
 	}
 	rows := make([][]string, len(d.History))
 	for i, f := range d.History {
@@ -105,9 +138,33 @@ func (f deliveryFact) story() string {
 	case f.Dead:
 		words = append(words, "dead")
 	case f.NextAttemptAt != "":
-		words = append(words, "next at "+f.NextAttemptAt)
+		words = append(words, "next at "+f.NextAttemptAt+f.wait())
 	case f.DueAt != "":
 		words = append(words, "due since "+f.DueAt)
 	}
 	return strings.Join(words, ", ")
+}
+
+// wait says why a delivery waits as long as it does; empty if that is not known.
+func (f deliveryFact) wait() string {
+	if f.Why == nil || f.Delay == nil || f.Why.Wait == "" {
+		return ""
+	}
+	why := fmt.Sprintf(" (delay %d of %d of the %s's schedule: %s", f.Why.Place, len(f.Why.Schedule), f.Why.From, f.Delay.Scheduled)
+	switch {
+	case f.Why.Granted != "":
+		why += fmt.Sprintf("; Retry-After %s, granted %s", f.Delay.RetryAfter, f.Why.Granted)
+	case f.Delay.Jitter != "":
+		why += " and jitter " + f.Delay.Jitter
+	}
+	return why + ")"
+}
+
+// story says why a round ended, and by which fact.
+func (e deliveryEnd) story() string {
+	words := e.Why + " by " + strings.TrimPrefix(e.By.Type, "hooklog.") + " at " + e.By.Position
+	if e.Reason != "" {
+		words += ", " + e.Reason
+	}
+	return words
 }

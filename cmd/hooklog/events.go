@@ -30,7 +30,7 @@ type published struct {
 }
 
 func (p *program) eventsCommand() *cobra.Command {
-	return group("events", "Events: publish one", p.eventsPublish())
+	return group("events", "Events: publish and explain one", p.eventsPublish(), p.eventsExplain())
 }
 
 func (p *program) eventsPublish() *cobra.Command {

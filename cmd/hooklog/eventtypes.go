@@ -20,7 +20,8 @@ type eventType struct {
 }
 
 func (p *program) eventTypesCommand() *cobra.Command {
-	return group("event-types", "Event types: what an organization's messages can be of", p.eventTypesDefine(), p.eventTypesList())
+	return group("event-types", "Event types: what an organization's messages can be of", p.eventTypesDefine(), p.eventTypesList(),
+		p.eventTypesSubscribers())
 }
 
 // organizationFlag is the flag that names the organization, for commands that cannot do without.

@@ -35,7 +35,8 @@ func (s subscription) state() string {
 const webhooksPath = "/api/v1/partner/webhooks"
 
 func (p *program) subscriptionsCommand() *cobra.Command {
-	return group("subscriptions", "Subscriptions: list an organization's", p.subscriptionsList())
+	return group("subscriptions", "Subscriptions: list, show and explain an organization's", p.subscriptionsList(),
+		p.subscriptionsShow(), p.subscriptionsHistory(), p.subscriptionsExplain())
 }
 
 func (p *program) subscriptionsList() *cobra.Command {
