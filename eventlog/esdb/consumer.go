@@ -138,6 +138,9 @@ func (c *consumer) join() error {
 			client.SubscribeToPersistentSubscriptionOptions{BufferSize: uint32(c.buffer)})
 		return err
 	})
+	if notFound(err) {
+		return errGone
+	}
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,9 @@ var (
 	errLost = errors.New("the connection to EventStoreDB was lost")
 	// errNotEntered means that it was lost before the call, which sent nothing.
 	errNotEntered = fmt.Errorf("%w before the call", errLost)
+	// errNoEvent means that a group handed out nothing, errGone that it was deleted before it could be joined.
+	errNoEvent = errors.New("the server handed out no event")
+	errGone    = errors.New("the consumer group is gone")
 	// errUnexpected means that the client panicked.
 	errUnexpected = errors.New("unexpected answer")
 )

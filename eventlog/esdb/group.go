@@ -83,8 +83,8 @@ func filterOf(g eventlog.Group) *client.SubscriptionFilter {
 	return &client.SubscriptionFilter{Type: client.EventFilterType, Prefixes: g.TypePrefixes}
 }
 
-// same says whether a group that exists has the settings that are wanted. One without a digest was not made here; what
-// it admits cannot be told.
+// same says whether a group that exists has the settings that are wanted. One without a digest was not made here, and
+// what it admits cannot be told; so it is another.
 func same(info *client.PersistentSubscriptionInfo, g eventlog.Group) bool {
 	want := settingsOf(g)
 	return info.Settings.MaxRetryCount == want.MaxRetryCount && info.Settings.MessageTimeout == want.MessageTimeout &&
@@ -93,7 +93,7 @@ func same(info *client.PersistentSubscriptionInfo, g eventlog.Group) bool {
 
 // ensureGroup finds or makes a group and returns the place after which it begins.
 func (l *Log) ensureGroup(ctx context.Context, g *generation, group eventlog.Group) (begin eventlog.Position, err error) {
-	for {
+	for range 3 { // Another node may make or delete it at the same time.
 		info, err := infoOf(ctx, g, group.Name)
 		switch {
 		case err == nil && !same(info, group):
@@ -108,6 +108,7 @@ func (l *Log) ensureGroup(ctx context.Context, g *generation, group eventlog.Gro
 			return begin, err
 		}
 	}
+	return begin, errors.New("the consumer group comes and goes")
 }
 
 // makeGroup makes a group at the head: from the last event of all, which it will hand out if it admits it. Whoever is
@@ -213,8 +214,6 @@ func (l *Log) ReplayParked(ctx context.Context, name string) (int, error) {
 	}
 	return int(info.Stats.ParkedMessagesCount), nil
 }
-
-var errNoEvent = errors.New("the server handed out no event")
 
 // GroupNames lists the consumer groups of all streams in order, those of other programs too.
 func (l *Log) GroupNames(ctx context.Context) ([]string, error) {

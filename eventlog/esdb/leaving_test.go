@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/hooklog/hooklog/eventlog"
 	"github.com/hooklog/hooklog/eventlog/esdb"
 	"github.com/hooklog/hooklog/eventlog/esdbserver"
@@ -103,5 +104,48 @@ func publish(t *testing.T, l *esdb.Log, n int) {
 		if _, err := l.Append(soon(t), fmt.Sprintf("s-%s", e.ID), eventlog.NoStream, e); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestAGroupThatIsDeletedIsMadeAgain holds that its consumers do not end with it, and that it begins at the head then.
+func TestAGroupThatIsDeletedIsMadeAgain(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, esdbserver.Config{Insecure: true})
+	l := open(t, n.url())
+	group := eventlog.Group{Name: "g", TypePrefixes: []string{"t"}, MessageTimeout: time.Minute, MaxRetries: 10}
+	var handled atomic.Int32
+	ctx, stop := context.WithCancel(soon(t))
+	stopped := consume(ctx, l, group, func(context.Context, eventlog.Handed) eventlog.Verdict {
+		handled.Add(1)
+		return eventlog.Ack
+	})
+	joined(t, l, group.Name)
+	publish(t, l, 3)
+	eventually(t, "the first to be handled", func() bool { return handled.Load() == 3 })
+	deleteGroup(t, n.url(), group.Name)
+	joined(t, l, group.Name)
+	publish(t, l, 3)
+	eventually(t, "what comes after to be handled", func() bool { return handled.Load() == 6 })
+	stop()
+	if err := <-stopped; !errors.Is(err, context.Canceled) {
+		t.Errorf("consume: %v", err)
+	}
+}
+
+// deleteGroup deletes a group as an operator would.
+func deleteGroup(t *testing.T, url, name string) {
+	t.Helper()
+	settings, err := client.ParseConnectionString(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings.Logger = client.NoopLogging()
+	c, err := client.NewClient(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.DeletePersistentSubscriptionToAll(soon(t), name, client.DeletePersistentSubscriptionOptions{}); err != nil {
+		t.Fatal(err)
 	}
 }
