@@ -40,7 +40,8 @@ func (p positionsOf) WaitForPosition(ctx context.Context, position string) error
 
 // unavailable tells the faults that may pass: those of the log.
 func unavailable(err error) bool {
-	return errors.Is(err, eventlog.ErrNoSpace) || errors.Is(err, eventlog.ErrClosed) || errors.Is(err, eventlog.ErrUnknownOutcome)
+	return errors.Is(err, eventlog.ErrNoSpace) || errors.Is(err, eventlog.ErrClosed) || errors.Is(err, eventlog.ErrUnknownOutcome) ||
+		errors.Is(err, errUnanswered)
 }
 
 // recorderOf gives the dispatcher the write side in the node's name.
@@ -51,32 +52,32 @@ type recorderOf struct {
 
 // RecordOutcome records what came of an attempt and what follows from it.
 func (r recorderOf) RecordOutcome(ctx context.Context, known domain.Delivery, o domain.Outcome, p domain.Policy, cause eventlog.ID) (domain.Fact, eventlog.Position, error) {
-	return r.Commands.RecordOutcome(ctx, r.by, known, o, p, cause)
+	return r.Commands.RecordOutcome(withPatience(ctx), r.by, known, o, p, cause)
 }
 
 // OfferDelivery hands a delivery out for its next attempt.
 func (r recorderOf) OfferDelivery(ctx context.Context, known domain.Delivery, grace time.Duration) (bool, error) {
-	return r.Commands.OfferDelivery(ctx, r.by, known, grace)
+	return r.Commands.OfferDelivery(withPatience(ctx), r.by, known, grace)
 }
 
 // CorrectTargets records the right targets of a message.
 func (r recorderOf) CorrectTargets(ctx context.Context, id domain.MessageID, right []domain.Target, seen uint64) error {
-	return r.Commands.CorrectTargets(ctx, r.by, id, right, seen)
+	return r.Commands.CorrectTargets(withPatience(ctx), r.by, id, right, seen)
 }
 
 // CompleteTargets records the parts that a message lacks.
 func (r recorderOf) CompleteTargets(ctx context.Context, id domain.MessageID, right func(context.Context) ([]domain.Target, error)) (bool, error) {
-	return r.Commands.CompleteTargets(ctx, r.by, id, right)
+	return r.Commands.CompleteTargets(withPatience(ctx), r.by, id, right)
 }
 
 // StepRecovery sees to a page of a recovery.
 func (r recorderOf) StepRecovery(ctx context.Context, known domain.Recovery, page domain.RecoveryPage, pace func(context.Context) error) error {
-	return r.Commands.StepRecovery(ctx, r.by, known, page, pace)
+	return r.Commands.StepRecovery(withPatience(ctx), r.by, known, page, pace)
 }
 
 // DisableFailing disables a subscription that reached its limit of failures.
 func (r recorderOf) DisableFailing(ctx context.Context, id domain.SubscriptionID, lifecycle uint64, limit domain.LimitReached) error {
-	return r.Commands.DisableFailing(ctx, r.by, id, lifecycle, limit)
+	return r.Commands.DisableFailing(withPatience(ctx), r.by, id, lifecycle, limit)
 }
 
 // foldOf gives the dispatcher the read side in the dispatcher's own words.

@@ -16,6 +16,7 @@ import (
 	"github.com/hooklog/hooklog/dispatcher"
 	"github.com/hooklog/hooklog/dispatcher/egress"
 	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
 	httpd "github.com/hooklog/hooklog/http"
 	"github.com/hooklog/hooklog/projections"
 	"github.com/hooklog/hooklog/sealing"
@@ -122,7 +123,7 @@ func (n *node) bootstrap(ctx context.Context) error {
 }
 
 func (n *node) openFold(context.Context) (err error) {
-	n.fold, err = projections.Open(projections.Config{Dir: n.settings.projectionsDir(), Feed: n.log, Streams: n.log,
+	n.fold, err = projections.Open(projections.Config{Dir: n.settings.projectionsDir(), Feed: n.log, Streams: n.streams(),
 		Codec: n.codec, Logger: part(n.logger, "projections"), RebuildRate: n.settings.rebuildRate, ReconcileRate: orOff(n.settings.reconcileRate)})
 	if err != nil {
 		return fmt.Errorf("open the read models in %s: %w", n.settings.projectionsDir(), err)
@@ -140,9 +141,17 @@ func (n *node) openWriteSide(context.Context) (err error) {
 		return err
 	}
 	n.atClose(func() error { n.sender.Close(); return nil })
-	n.commands, err = commands.New(commands.Config{Log: n.log, Keys: n.keys, Directory: n.fold,
+	n.commands, err = commands.New(commands.Config{Log: n.streams(), Keys: n.keys, Directory: n.fold,
 		URLs: urlPolicy{n.sender.Guard()}, Logger: part(n.logger, "commands")})
 	return err
+}
+
+// streams is the log for requests.
+func (n *node) streams() eventlog.Streams {
+	if n.log.shared() {
+		return hasty{n.log}
+	}
+	return n.log
 }
 
 func (n *node) openDispatcher(context.Context) (err error) {
