@@ -19,7 +19,7 @@ func (p *program) configCommand() *cobra.Command {
 			"file (--config), the environment (HOOKLOG_…) or a flag; the later of these wins. Secrets are not shown.",
 		Args: noArguments,
 	}
-	cfg := configure(c, ofServer|ofClient|ofStore)
+	cfg := configure(c, ofServer|ofClient|ofStore|ofLogNode)
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON for programs")
 	c.RunE = func(c *cobra.Command, _ []string) error {
 		if err := cfg.load(c.Flags(), p.env); err != nil {

@@ -24,7 +24,7 @@ const operatorGrace = time.Second
 // those under way finish within their grace; then the read side, which they may wait for; last the operator listener,
 // which says unready meanwhile.
 func (n *node) components() [][]*component {
-	return [][]*component{
+	stages := [][]*component{
 		{
 			{name: "public listener", run: func(ctx context.Context) error {
 				n.awaitDispatcher(ctx)
@@ -37,6 +37,10 @@ func (n *node) components() [][]*component {
 			return serveHTTP(ctx, n.operator, n.operatorHandler(), operatorGrace, n.logger)
 		}}},
 	}
+	if n.facade != nil {
+		stages[0] = append(stages[0], &component{name: "EventStoreDB listener", run: n.facade.serve})
+	}
+	return stages
 }
 
 // joinGrace is how long the public listener waits for the dispatcher. A node that cannot reach its log has more to say
@@ -62,7 +66,8 @@ func (n *node) run(ctx context.Context) error {
 		}
 	}
 	n.logger.Info().Stringer("build", thisBuild()).Str("node", n.actor).Str("data", n.settings.data).
-		Str("listen", n.publicURL()).Str("operators", n.operatorURL()).Msg("serving")
+		Str("listen", n.publicURL()).Str("operators", n.operatorURL()).
+		Str("esdb", n.facade.url()).Msg("serving")
 	g.Go(func() error {
 		<-over.Done()
 		n.stopping.Store(true)

@@ -43,15 +43,18 @@ func ignoreClosed(err error) error {
 func (n *node) publicURL() string   { return dialable(n.public) }
 func (n *node) operatorURL() string { return dialable(n.operator) }
 
-func dialable(l net.Listener) string {
+func dialable(l net.Listener) string { return "http://" + hostPort(l) }
+
+// hostPort is an address at which this machine reaches a listener.
+func hostPort(l net.Listener) string {
 	at, ok := l.Addr().(*net.TCPAddr)
 	if !ok {
-		return "http://" + l.Addr().String()
+		return l.Addr().String()
 	}
 	if at.IP.IsUnspecified() {
 		at = &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: at.Port}
 	}
-	return "http://" + at.String()
+	return at.String()
 }
 
 // lastGrace is how long requests may take to notice that they were given up.

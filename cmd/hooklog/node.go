@@ -44,6 +44,7 @@ type node struct {
 	backups    *backups
 
 	public, operator net.Listener
+	facade           *facade // nil unless --esdb-listen is given
 	// stopping turns the node unready before it stops accepting.
 	stopping atomic.Bool
 	// closers undo the steps of openNode, the last one first.
@@ -54,7 +55,7 @@ type node struct {
 func openNode(ctx context.Context, s *settings, logger zerolog.Logger) (*node, error) {
 	n := &node{settings: s, logger: logger, registry: newRegistry()}
 	for _, step := range []func(context.Context) error{
-		n.openData, n.openLog, n.bootstrap, n.openFold, n.openWriteSide, n.openDispatcher, n.listen, n.openAPI, n.measure,
+		n.openData, n.openLog, n.bootstrap, n.openFold, n.openWriteSide, n.openDispatcher, n.listen, n.openFacade, n.openAPI, n.measure,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, n.close())

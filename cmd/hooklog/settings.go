@@ -22,6 +22,7 @@ type settings struct {
 
 	data           string
 	esdbURL        sealing.Secret
+	facade         facadeSettings
 	listen         string
 	operatorListen string
 	keyset         string
@@ -51,9 +52,10 @@ type settings struct {
 type use uint8
 
 const (
-	ofServer use = 1 << iota // serve, demo
-	ofClient                 // commands that speak to a running server
-	ofStore                  // commands that open a stopped log themselves
+	ofServer  use = 1 << iota // serve, demo
+	ofClient                  // commands that speak to a running server
+	ofStore                   // commands that open a stopped log themselves
+	ofLogNode                 // log serve
 )
 
 // setting is one row of the table that drives flags, environment, file and `hooklog config`.
@@ -68,10 +70,20 @@ type setting struct {
 // table lists every setting; its values write into s.
 func (s *settings) table() []setting {
 	return []setting{
-		{name: "data", use: ofServer | ofClient | ofStore, value: text(&s.data, "data"),
+		{name: "data", use: ofServer | ofClient | ofStore | ofLogNode, value: text(&s.data, "data"),
 			doc: "`DIR` with the log, the read models, the keyset and the operator key"},
 		{name: "esdb-url", use: ofServer, value: connectionString(&s.esdbURL),
 			doc: "`URL` of an EventStoreDB that holds the log (esdb://…); the log in the data directory if empty. One with a password belongs into the environment or the file"},
+		{name: "esdb-listen", use: ofServer | ofLogNode, value: text(&s.facade.listen, ""),
+			doc: "`ADDRESS` at which EventStoreDB's clients reach the log; serve lets them read only, and does not listen if it is empty; log serve listens at 127.0.0.1:2113 then"},
+		{name: "esdb-users", use: ofServer | ofLogNode, value: text(&s.facade.users, ""),
+			doc: "`FILE` with the users of --esdb-listen; esdb-users.toml in the data directory if empty, made if needed"},
+		{name: "esdb-certificate", use: ofServer | ofLogNode, value: text(&s.facade.certificate, ""),
+			doc: "`FILE` with the certificate of --esdb-listen, PEM; one in the data directory if empty, made if needed"},
+		{name: "esdb-certificate-key", use: ofServer | ofLogNode, value: text(&s.facade.key, ""),
+			doc: "`FILE` with the key of --esdb-certificate, PEM"},
+		{name: "insecure", use: ofLogNode, value: toggle(&s.facade.insecure, "false"),
+			doc: "let everybody who reaches --esdb-listen do everything, without TLS and users; on loopback only"},
 		{name: "listen", use: ofServer, value: text(&s.listen, "127.0.0.1:8080"),
 			doc: "`ADDRESS` of the public API"},
 		{name: "operator-listen", use: ofServer, value: text(&s.operatorListen, "127.0.0.1:8081"),
@@ -82,9 +94,9 @@ func (s *settings) table() []setting {
 			doc: "development only: `CIDR,…` whose addresses may be delivered to, also over plain http"},
 		{name: "stop-grace", use: ofServer, value: duration(&s.stopGrace, "15s"),
 			doc: "`DURATION` for which attempts and requests under way may go on after a signal to stop"},
-		{name: "log-level", use: ofServer | ofStore, value: oneOf(&s.logLevel, "info", "trace", "debug", "info", "warn", "error"),
+		{name: "log-level", use: ofServer | ofStore | ofLogNode, value: oneOf(&s.logLevel, "info", "trace", "debug", "info", "warn", "error"),
 			doc: "least `LEVEL` that is logged: trace, debug, info, warn or error"},
-		{name: "log-format", use: ofServer | ofStore, value: oneOf(&s.logFormat, "auto", "auto", "json", "console"),
+		{name: "log-format", use: ofServer | ofStore | ofLogNode, value: oneOf(&s.logFormat, "auto", "auto", "json", "console"),
 			doc: "`FORM` of the log on stderr: json, console, or auto: console on a terminal"},
 		{name: "pprof", use: ofServer, value: toggle(&s.pprof, "false"),
 			doc: "offer Go's profiles under /debug/pprof/ on the operator listener"},

@@ -18,6 +18,17 @@ func (s *settings) projectionsDir() string  { return filepath.Join(s.data, "proj
 func (s *settings) backupsDir() string      { return filepath.Join(s.data, "backups") }
 func (s *settings) nodePath() string        { return filepath.Join(s.data, "node") }
 func (s *settings) operatorKeyPath() string { return filepath.Join(s.data, operatorKeyFile) }
+func (s *settings) esdbKeyPath() string     { return filepath.Join(s.data, "esdb-key.pem") }
+func (s *settings) esdbCertificatePath() string {
+	return filepath.Join(s.data, "esdb-certificate.pem")
+}
+
+func (s *settings) esdbUsersPath() string {
+	if s.facade.users != "" {
+		return s.facade.users
+	}
+	return filepath.Join(s.data, "esdb-users.toml")
+}
 
 func (s *settings) keysetPath() string {
 	if s.keyset != "" {
