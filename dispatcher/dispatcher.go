@@ -211,6 +211,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	g.Go(func() error { return d.runHealth(ctx) })
 	g.Go(func() error { return d.runRecoveries(ctx) })
 	g.Go(func() error {
+		d.runPace(ctx)
+		return nil
+	})
+	g.Go(func() error {
 		d.runSweep(ctx, consumed)
 		return nil
 	})

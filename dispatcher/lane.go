@@ -45,8 +45,10 @@ type lane struct {
 	// took is a moving average of attempts' durations.
 	took     time.Duration
 	lastUsed time.Time
-	ready    bool // stands in org.ready
-	blocked  bool // stands in host.blocked
+	// pace is the subscription's own bound of attempts, nil if it has none.
+	pace    *pace
+	ready   bool // stands in org.ready
+	blocked bool // stands in host.blocked
 }
 
 // host is a receiver's host and port.
@@ -76,7 +78,13 @@ func (l *lane) cap() int {
 }
 
 // room is how many deliveries the clock may offer now.
-func (l *lane) room() int { return l.cap() - l.running - len(l.queue) - len(l.reserved) }
+func (l *lane) room() int {
+	room := l.cap() - l.running
+	if l.pace != nil {
+		room = min(room, l.pace.soon(time.Now()))
+	}
+	return room - len(l.queue) - len(l.reserved)
+}
 
 // wait estimates how long a task would wait at the end of the queue. A lane that does not hang will soon run as many
 // as a lane may.
@@ -85,7 +93,11 @@ func (l *lane) wait(limits Limits) time.Duration {
 	if !l.hung && l.brake < 0 {
 		width = max(width, limits.Lane)
 	}
-	return l.took * time.Duration(len(l.queue)+1) / time.Duration(max(1, width))
+	wait := l.took * time.Duration(len(l.queue)+1) / time.Duration(max(1, width))
+	if l.pace != nil {
+		wait = max(wait, l.pace.until(time.Now(), len(l.queue)+1))
+	}
+	return wait
 }
 
 // slowAnswer is the average duration from which a receiver is slow: what waits for it stands in others' way.
@@ -98,9 +110,9 @@ const slowAnswer = 250 * time.Millisecond
 func (l *lane) admits(limits Limits, crowded bool) bool {
 	wait := l.wait(limits)
 	switch {
-	case l.cap() <= 0:
+	case l.cap() <= 0, l.pace != nil && l.backlog: // what waits longest goes first, and the clock has that
 		return false
-	case !crowded && !l.hung && l.took < slowAnswer:
+	case !crowded && !l.hung && l.took < slowAnswer && l.pace == nil:
 		return true
 	case wait > limits.Wait:
 		return false
@@ -115,7 +127,7 @@ func (l *lane) admits(limits Limits, crowded bool) bool {
 func (l *lane) mayStart(offered bool) bool {
 	c := l.cap()
 	switch {
-	case l.running >= c:
+	case l.running >= c, l.pace != nil && !l.pace.ready(time.Now()):
 		return false
 	case offered || !l.backlog:
 		return true

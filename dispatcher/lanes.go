@@ -75,6 +75,8 @@ type lanes struct {
 	ring    []*tenant          // tenants with ready lanes, in turn
 	running int
 	left    int
+	// paced pulses when a task waits in a lane that has a pace. Its capacity is 1.
+	paced chan struct{}
 	// current is the organization that was active last, switched when another was before it.
 	current  domain.OrganizationID
 	switched time.Time
@@ -82,7 +84,7 @@ type lanes struct {
 
 func newLanes(limits Limits) *lanes {
 	return &lanes{limits: limits, lanes: map[domain.SubscriptionID]*lane{}, hosts: map[string]*host{},
-		tenants: map[domain.OrganizationID]*tenant{}, waiting: map[*lane]struct{}{}}
+		tenants: map[domain.OrganizationID]*tenant{}, waiting: map[*lane]struct{}{}, paced: make(chan struct{}, 1)}
 }
 
 // of returns the lane of a subscription, making it if there is none. brake is what is known of the subscription's
@@ -104,6 +106,7 @@ func (x *lanes) of(s domain.Subscription, hostname string, brake int) *lane {
 		l.host.lanes++
 	}
 	l.brake, l.lastUsed = brake, time.Now()
+	l.pace = l.pace.changed(s.RateLimit)
 	return l
 }
 
@@ -169,6 +172,9 @@ func (x *lanes) submit(t *task) admission {
 	l.org.waiting++
 	x.waiting[l] = struct{}{}
 	x.markReady(l)
+	if l.pace != nil {
+		pulse(x.paced)
+	}
 	return queued
 }
 
@@ -201,6 +207,9 @@ func (x *lanes) share() int {
 
 func (x *lanes) start(l *lane, t *task) {
 	l.running++
+	if l.pace != nil {
+		l.pace.take(time.Now())
+	}
 	if !t.offered {
 		l.direct++
 	}
