@@ -3,7 +3,8 @@
 // revisions, durable competing-consumer groups), so that a backend translates nothing twice.
 //
 // The port is cut by user: [Streams] for who writes, [Feed] for who folds, [Groups] for who acts. [Log] is all of
-// them. Every backend passes the suite in eventlog/eventlogtest, which says precisely what each sentence below means.
+// them, and [Store] what a façade for other programs needs besides. Every backend passes the suite in
+// eventlog/eventlogtest, which says precisely what each sentence below means.
 package eventlog
 
 import (

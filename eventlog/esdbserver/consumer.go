@@ -1,6 +1,7 @@
 package esdbserver
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/hooklog/hooklog/eventlog"
@@ -13,6 +14,7 @@ type consumer struct {
 	slots    int    // how many messages it may have in hand
 	joined   time.Time
 	ready    chan struct{} // capacity 1: there is something to send, or it was dropped
+	heard    atomic.Uint64 // answers taken from it
 	inHand   int
 	outgoing []*message
 	retries  []int // of outgoing, when they were handed out

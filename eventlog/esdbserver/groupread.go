@@ -69,7 +69,7 @@ func (s *groupService) consume(ctx context.Context, stream persistent.Persistent
 	}
 	defer g.leave(c)
 	answers := make(chan error, 1)
-	go func() { answers <- g.listen(stream) }() // It ends with the call.
+	go func() { answers <- g.listen(stream, c) }() // It ends with the call.
 	for {
 		select {
 		case <-ctx.Done():
@@ -92,7 +92,7 @@ func (s *groupService) consume(ctx context.Context, stream persistent.Persistent
 }
 
 // listen takes what the client answers until it goes, which is no error.
-func (g *group) listen(stream persistent.PersistentSubscriptions_ReadServer) error {
+func (g *group) listen(stream persistent.PersistentSubscriptions_ReadServer, c *consumer) error {
 	for {
 		req, err := stream.Recv()
 		if errors.Is(err, io.EOF) {
@@ -104,6 +104,7 @@ func (g *group) listen(stream persistent.PersistentSubscriptions_ReadServer) err
 		if err := g.hear(req); err != nil {
 			return status.Error(codes.InvalidArgument, err.Error())
 		}
+		c.heard.Add(1)
 	}
 }
 

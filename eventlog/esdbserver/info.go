@@ -7,6 +7,7 @@ import (
 
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/hooklog/hooklog/eventlog"
+	"google.golang.org/grpc/peer"
 )
 
 // GetInfo tells how a group stands.
@@ -18,6 +19,9 @@ func (s *groupService) GetInfo(ctx context.Context, req *persistent.GetInfoReq) 
 	}
 	g, err := s.groups.find(key)
 	var info *persistent.SubscriptionInfo
+	if err == nil {
+		err = g.hearOut(ctx)
+	}
 	if err == nil {
 		info, err = g.info(ctx)
 	}
@@ -50,6 +54,47 @@ func (s *groupService) List(ctx context.Context, req *persistent.ListReq) (*pers
 		return nil, s.groupRefusal(ctx, "list the groups", groupKey{stream: only}, errNoGroup)
 	}
 	return answer, nil
+}
+
+// A consumer's answers count as taken once nothing was heard from it for as long as quiet, or after so many looks at one
+// that does not stop answering.
+const (
+	quiet      = 2 * time.Millisecond
+	quietLooks = 100
+)
+
+// hearOut waits until what the caller has answered before on the same connection is taken, so that it finds it in the
+// group's state, and may leave then: what is still on its way when a client leaves is lost.
+func (g *group) hearOut(ctx context.Context) error {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	for _, c := range g.consumersAt(p.Addr.String()) {
+		for range quietLooks {
+			before := c.heard.Load()
+			select {
+			case <-time.After(quiet):
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+			if c.heard.Load() == before {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+func (g *group) consumersAt(from string) (here []*consumer) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, c := range g.consumers {
+		if c.from == from {
+			here = append(here, c)
+		}
+	}
+	return here
 }
 
 func (g *group) info(ctx context.Context) (*persistent.SubscriptionInfo, error) {
