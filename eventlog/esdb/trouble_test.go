@@ -37,19 +37,21 @@ func soon(t testing.TB) context.Context {
 // trouble is what happens to a connection while a test works on it.
 type trouble struct {
 	name string
-	// cause happens again and again.
-	cause func(*node, *proxy)
+	// cause happens three times.
+	cause func(n *node, p *proxy, round int)
 }
 
 var troubles = []trouble{
-	{"the server restarts", func(n *node, _ *proxy) { n.restart() }},
-	{"the server is away for longer than the client looks for it", func(n *node, _ *proxy) {
+	{"the server restarts", func(n *node, _ *proxy, _ int) { n.restart() }},
+	{"the server is away for longer than the client looks for it", func(n *node, _ *proxy, round int) {
 		n.stop()
-		time.Sleep(1200 * time.Millisecond)
+		if round == 1 {
+			time.Sleep(1200 * time.Millisecond)
+		}
 		n.start()
 	}},
-	{"connections are cut", func(_ *node, p *proxy) { p.cut() }},
-	{"connections are slow and cut", func(_ *node, p *proxy) {
+	{"connections are cut", func(_ *node, p *proxy, _ int) { p.cut() }},
+	{"connections are slow and cut", func(_ *node, p *proxy, _ int) {
 		p.set(rand.N(20*time.Millisecond), false)
 		p.cut()
 	}},
@@ -65,9 +67,9 @@ func (x trouble) amid(t *testing.T, work func(ctx context.Context, l *esdb.Log, 
 	ctx := soon(t)
 	var working sync.WaitGroup
 	working.Go(func() { work(ctx, l, calm) })
-	for range 3 {
+	for round := range 3 {
 		time.Sleep(50*time.Millisecond + rand.N(150*time.Millisecond))
-		x.cause(n, p)
+		x.cause(n, p, round)
 	}
 	p.set(0, false)
 	close(calm)
