@@ -137,7 +137,11 @@ func (w *world) check() {
 			w.t.Fatalf("record %d: %q, %v", i+1, got, err)
 		}
 	}
-	for stream, positions := range w.streams {
+	looked := 0
+	for stream, positions := range w.streams { // in no order, so that all of them have their turn
+		if looked++; looked > 3 {
+			break
+		}
 		w.checkStream(stream, positions)
 	}
 	if _, found, err := w.store.Last("none"); found || err != nil {
