@@ -343,3 +343,33 @@ func TestAnAppendWithoutServerIsAnUnknownOutcomeOrNone(t *testing.T) {
 		return errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, eventlog.ErrUnknownOutcome)
 	})
 }
+
+// TestALostConnectionLeavesNothingBehind loses it under many callers, some of whom are just about to call: none may
+// make the client look for a server again, which would leave the old connection open. TestMain looks for what is left.
+func TestALostConnectionLeavesNothingBehind(t *testing.T) {
+	t.Parallel()
+	n := newNode(t, esdbserver.Config{Insecure: true})
+	p := newProxy(t, n.address)
+	l := open(t, p.url())
+	ctx, stop := context.WithCancel(soon(t))
+	var callers sync.WaitGroup
+	var answers atomic.Int64
+	for range 64 {
+		callers.Go(func() {
+			for ctx.Err() == nil {
+				if _, err := l.Head(ctx); err == nil {
+					answers.Add(1)
+				} else if ctx.Err() == nil {
+					t.Errorf("head: %v", err)
+				}
+			}
+		})
+	}
+	for range 6 {
+		before := answers.Load()
+		eventually(t, "answers", func() bool { return answers.Load() > before+64 })
+		p.cut()
+	}
+	stop()
+	callers.Wait()
+}
