@@ -14,7 +14,8 @@ import (
 )
 
 func (p *program) deliveriesCommand() *cobra.Command {
-	return group("deliveries", "Deliveries: the history of one", p.deliveriesShow())
+	return group("deliveries", "Deliveries: list a subscription's, show the history of one, attempt one again",
+		p.deliveriesList(), p.deliveriesShow(), p.deliveriesRedeliver())
 }
 
 func (p *program) deliveriesShow() *cobra.Command {

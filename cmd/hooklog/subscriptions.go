@@ -35,8 +35,12 @@ func (s subscription) state() string {
 const webhooksPath = "/api/v1/partner/webhooks"
 
 func (p *program) subscriptionsCommand() *cobra.Command {
-	return group("subscriptions", "Subscriptions: list, show and explain an organization's", p.subscriptionsList(),
-		p.subscriptionsShow(), p.subscriptionsHistory(), p.subscriptionsExplain())
+	return group("subscriptions", "Subscriptions: create, list, show, change, recover and explain an organization's",
+		p.subscriptionsCreate(), p.subscriptionsList(), p.subscriptionsShow(), p.subscriptionsUpdate(),
+		p.subscriptionsToggle("enable", "Start a disabled subscription again, with no failures counted", true),
+		p.subscriptionsToggle("disable", "Stop a subscription; pending deliveries are cancelled", false),
+		p.subscriptionsDelete(), p.subscriptionsTest(), p.subscriptionsRotate(), p.subscriptionsRecover(), p.subscriptionsRecovery(),
+		p.subscriptionsHistory(), p.subscriptionsExplain())
 }
 
 func (p *program) subscriptionsList() *cobra.Command {

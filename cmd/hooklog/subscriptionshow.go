@@ -37,6 +37,9 @@ type managedSubscription struct {
 	Name          string   `json:"name"`
 	RetrySchedule []string `json:"retry_schedule"`
 	Timeout       string   `json:"timeout"`
+	RateLimit     string   `json:"rate_limit"`
+	HeaderNames   []string `json:"header_names"`
+	Email         string   `json:"email"`
 	Status        string   `json:"status"`
 	DisabledBy    string   `json:"disabled_by"`
 	DisabledAt    string   `json:"disabled_at"`
@@ -75,6 +78,7 @@ func (s show) subscription(raw json.RawMessage) error {
 	}
 	err := s.one(raw, [][2]string{{"subscription", w.ID}, {"name", w.Name}, {"url", w.URL}, {"events", strings.Join(w.Events, " ")},
 		{"clients", strings.Join(w.Clients, " ")}, {"retry schedule", strings.Join(w.RetrySchedule, " ")}, {"timeout", w.Timeout},
+		{"rate limit", w.RateLimit}, {"headers", strings.Join(w.HeaderNames, " ")}, {"email", w.Email},
 		{"status", w.Status}, {"disabled by", w.DisabledBy}, {"disabled at", w.DisabledAt}, {"failures in a row", strconv.Itoa(w.Failures)},
 		{"created", w.CreatedAt}})
 	if err != nil || len(w.Recent) == 0 {
