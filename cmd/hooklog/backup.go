@@ -166,7 +166,7 @@ func copyDirectory(from, to string) error {
 		if e.Name() == formatName {
 			continue
 		}
-		if err := copyFile(filepath.Join(from, e.Name()), filepath.Join(to, e.Name())); err != nil {
+		if err := copyEntry(e, from, to); err != nil {
 			return err
 		}
 	}
@@ -177,6 +177,27 @@ func copyDirectory(from, to string) error {
 		return err
 	}
 	return errors.Join(syncDirectory(to), syncDirectory(filepath.Dir(to)))
+}
+
+// copyEntry copies a file, or a directory with all that is in it.
+func copyEntry(e fs.DirEntry, from, to string) error {
+	from, to = filepath.Join(from, e.Name()), filepath.Join(to, e.Name())
+	if !e.IsDir() {
+		return copyFile(from, to)
+	}
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return err
+	}
+	if err := os.Mkdir(to, 0o700); err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if err := copyEntry(e, from, to); err != nil {
+			return err
+		}
+	}
+	return syncDirectory(to)
 }
 
 // copyFile makes a synced copy.
