@@ -2,6 +2,9 @@ package domain
 
 import "strings"
 
+// StreamPrefix begins the name of every stream of Hooklog, so that a log can be shared with others.
+const StreamPrefix = "hl_"
+
 // Stream names: a category that begins with hl_, a hyphen, and the aggregate's id.
 const (
 	slugCategory         = "hl_slug-"

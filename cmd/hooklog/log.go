@@ -16,8 +16,8 @@ import (
 )
 
 func (p *program) logCommand() *cobra.Command {
-	return group("log", "The log: serve it alone, verify and dump it while the server is stopped, back it up at any time",
-		p.logServe(), p.logVerify(), p.logDump(), p.logBackup())
+	return group("log", "The log: serve it alone, verify, dump and copy it while the server is stopped, back it up at any time",
+		p.logServe(), p.logVerify(), p.logDump(), p.logCopy(), p.logBackup())
 }
 
 // storeCommand gives a command the stopped log of the data directory.

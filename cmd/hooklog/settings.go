@@ -56,6 +56,7 @@ const (
 	ofClient                  // commands that speak to a running server
 	ofStore                   // commands that open a stopped log themselves
 	ofLogNode                 // log serve
+	ofCopy                    // log copy
 )
 
 // setting is one row of the table that drives flags, environment, file and `hooklog config`.
@@ -94,9 +95,9 @@ func (s *settings) table() []setting {
 			doc: "development only: `CIDR,…` whose addresses may be delivered to, also over plain http"},
 		{name: "stop-grace", use: ofServer, value: duration(&s.stopGrace, "15s"),
 			doc: "`DURATION` for which attempts and requests under way may go on after a signal to stop"},
-		{name: "log-level", use: ofServer | ofStore | ofLogNode, value: oneOf(&s.logLevel, "info", "trace", "debug", "info", "warn", "error"),
+		{name: "log-level", use: ofServer | ofStore | ofLogNode | ofCopy, value: oneOf(&s.logLevel, "info", "trace", "debug", "info", "warn", "error"),
 			doc: "least `LEVEL` that is logged: trace, debug, info, warn or error"},
-		{name: "log-format", use: ofServer | ofStore | ofLogNode, value: oneOf(&s.logFormat, "auto", "auto", "json", "console"),
+		{name: "log-format", use: ofServer | ofStore | ofLogNode | ofCopy, value: oneOf(&s.logFormat, "auto", "auto", "json", "console"),
 			doc: "`FORM` of the log on stderr: json, console, or auto: console on a terminal"},
 		{name: "pprof", use: ofServer, value: toggle(&s.pprof, "false"),
 			doc: "offer Go's profiles under /debug/pprof/ on the operator listener"},

@@ -12,8 +12,11 @@ import (
 	"github.com/hooklog/hooklog/sealing"
 )
 
+// logName is the log's directory in a data directory.
+const logName = "log"
+
 // logDir, projectionsDir and the others are what a data directory holds.
-func (s *settings) logDir() string          { return filepath.Join(s.data, "log") }
+func (s *settings) logDir() string          { return filepath.Join(s.data, logName) }
 func (s *settings) projectionsDir() string  { return filepath.Join(s.data, "projections") }
 func (s *settings) backupsDir() string      { return filepath.Join(s.data, "backups") }
 func (s *settings) nodePath() string        { return filepath.Join(s.data, "node") }

@@ -43,16 +43,20 @@ type outcome struct {
 
 // Append implements [eventlog.Streams].
 func (l *Log) Append(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (eventlog.Appended, error) {
-	if err := eventlog.CheckAppend(stream, expected, events); err != nil {
-		return eventlog.Appended{}, err
-	}
-	if l.opts.ReadOnly {
-		return eventlog.Appended{}, ErrReadOnly
-	}
-	if err := ctx.Err(); err != nil {
+	if err := l.mayAppend(ctx, stream, expected, events); err != nil {
 		return eventlog.Appended{}, err
 	}
 	return l.request(newRequest(ctx, stream, expected, events))
+}
+
+func (l *Log) mayAppend(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event) error {
+	if err := eventlog.CheckAppend(stream, expected, events); err != nil {
+		return err
+	}
+	if l.opts.ReadOnly {
+		return ErrReadOnly
+	}
+	return ctx.Err()
 }
 
 func newRequest(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event) *request {
@@ -64,14 +68,21 @@ func newRequest(ctx context.Context, stream string, expected eventlog.Expected, 
 
 // request hands a request over to the writer and waits for its outcome.
 func (l *Log) request(r *request) (eventlog.Appended, error) {
-	select {
-	case l.writer.requests <- r:
-	case <-r.ctx.Done():
-		return eventlog.Appended{}, r.ctx.Err()
-	case <-l.life.Done():
-		return eventlog.Appended{}, eventlog.ErrClosed
+	if err := l.hand(r); err != nil {
+		return eventlog.Appended{}, err
 	}
 	return l.await(r)
+}
+
+func (l *Log) hand(r *request) error {
+	select {
+	case l.writer.requests <- r:
+		return nil
+	case <-r.ctx.Done():
+		return r.ctx.Err()
+	case <-l.life.Done():
+		return eventlog.ErrClosed
+	}
 }
 
 func (l *Log) await(r *request) (eventlog.Appended, error) {
