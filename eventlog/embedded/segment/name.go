@@ -23,9 +23,7 @@ func tableName(r span) string         { return fmt.Sprintf("%016x-%016x%s", r.fi
 // span is a run of positions, both ends included.
 type span struct{ first, last uint64 }
 
-func (r span) records() uint64        { return r.last - r.first + 1 }
-func (r span) holds(other span) bool  { return r.first <= other.first && other.last <= r.last }
-func (r span) before(other span) bool { return r.last < other.first }
+func (r span) records() uint64 { return r.last - r.first + 1 }
 
 // listing is what a directory holds, each in order of position.
 type listing struct {
