@@ -37,6 +37,7 @@ func (c *Commands) Publish(ctx context.Context, by By, p domain.Publication) (Pu
 		id = domain.DeriveMessageID(o.ID, p.OwnID)
 	}
 	matching, seen := c.Directory.Match(o.ID, p.EventType, p.Client)
+	matching = matching.Filter(data)
 	f := &domain.MessagePublished{Organization: o.ID, EventType: p.EventType, Client: p.Client, Seen: seen,
 		OccurredAt: m.At, Targets: []domain.Target{}, Total: len(matching.Targets), WithheldTotal: len(matching.Withheld)}
 	f.Targets = append(f.Targets, matching.Targets[:min(len(matching.Targets), domain.MaxTargets)]...)

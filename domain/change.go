@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"encoding/json"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -63,6 +64,7 @@ func (s Subscription) Changes(after Subscription) []Change {
 	differ("retry_schedule", someOf(s.RetrySchedule, false), someOf(after.RetrySchedule, false), slices.Equal(s.RetrySchedule, after.RetrySchedule))
 	differ("timeout", some(s.Timeout), some(after.Timeout), s.Timeout == after.Timeout)
 	differ("rate_limit", some(s.RateLimit), some(after.RateLimit), s.RateLimit == after.RateLimit)
+	differ("filter", some(s.Filter), some(after.Filter), reflect.DeepEqual(s.Filter, after.Filter))
 	differ("status", some(s.status()), some(after.status()), s.status() == after.status())
 	if !slices.EqualFunc(s.Headers, after.Headers, sameHeader) {
 		changes = append(changes, Change{Member: "headers", Kept: Replaced})

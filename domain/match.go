@@ -72,9 +72,43 @@ func (x *Subscribers) drop(old *Subscription) {
 type Matching struct {
 	Targets  []Target   // in order of subscription ids
 	Withheld []Withheld // in order of subscription ids
+	// filtered are the targets that depend on the message's data.
+	filtered map[SubscriptionID]*Filter
 }
 
-// Match answers for one message. It is pure: the same subscriptions give the same answer, wherever it is asked.
+// ReadsData reports whether a target depends on the message's data. As long as Filter is not called, all of them count
+// as admitted.
+func (m Matching) ReadsData() bool { return len(m.filtered) > 0 }
+
+// Filter withholds a message from the targets whose filter its canonical data does not meet.
+func (m Matching) Filter(data []byte) Matching {
+	if !m.ReadsData() {
+		return m
+	}
+	d := ReadDocument(data)
+	return m.keep(func(id SubscriptionID) bool { return m.filtered[id].Admits(d) })
+}
+
+// FilterAs is Filter for a message whose data cannot be read: what was recorded of the filtered targets stands.
+func (m Matching) FilterAs(recorded func(SubscriptionID) bool) Matching { return m.keep(recorded) }
+
+// keep withholds the message from those filtered targets that are not to be kept.
+func (m Matching) keep(kept func(SubscriptionID) bool) Matching {
+	all := m
+	m = Matching{Withheld: slices.Clone(all.Withheld)}
+	for _, t := range all.Targets {
+		if all.filtered[t.Subscription] == nil || kept(t.Subscription) {
+			m.Targets = append(m.Targets, t)
+		} else {
+			m.Withheld = append(m.Withheld, Withheld{t.Subscription, WithheldFiltered})
+		}
+	}
+	SortWithheld(m.Withheld)
+	return m
+}
+
+// Match answers for one message but for its data, which [Matching.Filter] looks at. It is pure: the same subscriptions
+// give the same answer, wherever it is asked.
 func (x *Subscribers) Match(eventType, client string) Matching {
 	var m Matching
 	consider := func(s *Subscription) {
@@ -82,6 +116,9 @@ func (x *Subscribers) Match(eventType, client string) Matching {
 			m.Withheld = append(m.Withheld, Withheld{s.ID, why})
 		} else {
 			m.Targets = append(m.Targets, Target{s.ID, s.Revision})
+			if s.Filter != nil {
+				m.needs(s)
+			}
 		}
 	}
 	exact := x.byName[eventType]
@@ -98,6 +135,14 @@ func (x *Subscribers) Match(eventType, client string) Matching {
 	return m
 }
 
+// needs notes that a target depends on the message's data.
+func (m *Matching) needs(s *Subscription) {
+	if m.filtered == nil {
+		m.filtered = map[SubscriptionID]*Filter{}
+	}
+	m.filtered[s.ID] = s.Filter
+}
+
 // SortWithheld brings withheld subscriptions into the order of their ids.
 func SortWithheld(all []Withheld) {
 	slices.SortFunc(all, func(a, b Withheld) int { return compareIDs(a.Subscription, b.Subscription) })
@@ -112,6 +157,21 @@ func withhold(s *Subscription, client string) WithheldWhy {
 		return WithheldDisabled
 	case len(s.Clients) > 0 && !slices.Contains(s.Clients, client):
 		return WithheldClient
+	}
+	return ""
+}
+
+// WouldGet says why a subscription, were it active, would not get a message; empty if it would.
+func (s Subscription) WouldGet(eventType, client string, data []byte) WithheldWhy {
+	s.Disabled = nil
+	if len(s.Asks(eventType)) == 0 {
+		return WithheldNotAsked
+	}
+	if why := withhold(&s, client); why != "" {
+		return why
+	}
+	if !s.Filter.Admits(ReadDocument(data)) {
+		return WithheldFiltered
 	}
 	return ""
 }

@@ -124,8 +124,14 @@ const (
 	WithheldDisabled WithheldWhy = "disabled" // by whom is in the subscription's history
 	WithheldFailures WithheldWhy = "disabled_by_failures"
 	WithheldClient   WithheldWhy = "other_client"
+	// WithheldFiltered says that the message's data does not meet the subscription's filter.
+	WithheldFiltered WithheldWhy = "filtered"
 	// WithheldClosed is for questions alone: nobody can publish for a closed organization.
 	WithheldClosed WithheldWhy = "organization_closed"
+	// WithheldNotAsked and WithheldUnreadable are for questions about one subscription alone: it does not ask for the
+	// type; the message's data cannot be opened any more.
+	WithheldNotAsked   WithheldWhy = "not_asked"
+	WithheldUnreadable WithheldWhy = "data_unreadable"
 )
 
 // Withheld is a subscription that asks for a message's type and still gets nothing.

@@ -98,6 +98,8 @@ type SubscriptionSettings struct {
 	Timeout       Duration       `json:"timeout,omitzero"`
 	// RateLimit bounds the attempts of each node.
 	RateLimit Rate `json:"rate_limit,omitzero"`
+	// Filter is what the data of messages must meet; nil is nothing.
+	Filter *Filter `json:"filter,omitempty"`
 }
 
 // SealedHeader is an extra header of a subscription; its value is ciphertext.

@@ -17,4 +17,5 @@ type Fold interface {
 	Webhooks
 	Changes
 	Explanations
+	Judgements
 }

@@ -26,11 +26,12 @@ type getterBody struct {
 	Revision     uint64                `json:"revision"`
 	Asks         []string              `json:"asks"`
 	Clients      []string              `json:"clients,omitempty"`
+	Filter       *domain.Filter        `json:"filter,omitempty"`
 	Why          domain.WithheldWhy    `json:"why,omitempty"`
 }
 
 func showGetter(g projections.Getter) getterBody {
-	return getterBody{Subscription: g.ID, URL: g.URL, Revision: g.Revision, Asks: g.Asks, Clients: g.Clients, Why: g.Why}
+	return getterBody{Subscription: g.ID, URL: g.URL, Revision: g.Revision, Asks: g.Asks, Clients: g.Clients, Filter: g.Filter, Why: g.Why}
 }
 
 // listGetters tells who would get an event of a type, now or at the moment that the query names.

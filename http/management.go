@@ -25,6 +25,7 @@ type managedWebhook struct {
 	RetrySchedule       []domain.Duration     `json:"retry_schedule,omitempty"`
 	Timeout             domain.Duration       `json:"timeout,omitzero"`
 	RateLimit           domain.Rate           `json:"rate_limit,omitzero"`
+	Filter              *domain.Filter        `json:"filter,omitempty"`
 	Status              string                `json:"status"`
 	DisabledBy          domain.DisabledBy     `json:"disabled_by,omitempty"`
 	DisabledAt          *timestamp            `json:"disabled_at,omitempty"`
@@ -37,7 +38,7 @@ type managedWebhook struct {
 
 func showManagedWebhook(s domain.Subscription, h domain.Health, unhealthy bool) managedWebhook {
 	body := managedWebhook{ID: s.ID, Organization: s.Organization, Revision: s.Revision, URL: s.URL, Events: s.Events, Clients: s.Clients,
-		Name: s.Name, Description: s.Description, Email: s.Email, RetrySchedule: s.RetrySchedule, Timeout: s.Timeout, RateLimit: s.RateLimit,
+		Name: s.Name, Description: s.Description, Email: s.Email, RetrySchedule: s.RetrySchedule, Timeout: s.Timeout, RateLimit: s.RateLimit, Filter: s.Filter,
 		Status: "active", ConsecutiveFailures: h.Consecutive, FailingSince: when(h.FailingSince), CreatedAt: timestamp(s.CreatedAt),
 		PreviousUntil: when(s.PreviousUntil)}
 	if body.Events == nil {
@@ -95,7 +96,7 @@ func (x *exchange) createWebhook() error {
 		optional("name", text(&n.Name)), optional("description", text(&n.Description)), optional("headers", headerEdits(&headers, false)),
 		optional("enabled", boolean(&enabled)), optional("email", text(&n.Email)), optional("clients", texts(&n.Clients)),
 		optional("retry_schedule", orNull(durations(&n.RetrySchedule))), optional("timeout", orNull(givenTimeout(&n.Timeout))),
-		optional("rate_limit", orNull(pace(&n.RateLimit))))
+		optional("rate_limit", orNull(pace(&n.RateLimit))), optional("filter", orNull(filter(&n.Filter))))
 	if err != nil {
 		return err
 	}
@@ -131,6 +132,7 @@ type change struct {
 	schedule                      noted[[]domain.Duration]
 	timeout                       noted[domain.Duration]
 	rate                          noted[domain.Rate]
+	filter                        noted[*domain.Filter]
 	enabled                       noted[bool]
 	headers                       []commands.HeaderEdit
 	noHeaders                     bool
@@ -141,6 +143,7 @@ func (c *change) edit(s *domain.SubscriptionSettings) {
 	s.URL, s.Name, s.Description, s.Email = c.url.or(s.URL), c.name.or(s.Name), c.description.or(s.Description), c.email.or(s.Email)
 	s.Events, s.Clients = c.events.or(s.Events), c.clients.or(s.Clients)
 	s.RetrySchedule, s.Timeout, s.RateLimit = c.schedule.or(s.RetrySchedule), c.timeout.or(s.Timeout), c.rate.or(s.RateLimit)
+	s.Filter = c.filter.or(s.Filter)
 }
 
 // changeWebhook changes what was given. null takes away what can be missing; of the headers those named are changed.
@@ -158,7 +161,7 @@ func (x *exchange) changeWebhook() error {
 		optional("headers", orElse(&c.noHeaders, headerEdits(&c.headers, true))), optional("enabled", note(&c.enabled, boolean)),
 		optional("email", note(&c.email, nullable(text))), optional("clients", note(&c.clients, nullable(texts))),
 		optional("retry_schedule", note(&c.schedule, nullable(durations))), optional("timeout", note(&c.timeout, nullable(givenTimeout))),
-		optional("rate_limit", note(&c.rate, nullable(pace))))
+		optional("rate_limit", note(&c.rate, nullable(pace))), optional("filter", note(&c.filter, nullable(filter))))
 	if err != nil {
 		return err
 	}

@@ -65,6 +65,7 @@ func table() []*route {
 		{method: "DELETE", path: webhook, scopes: partners, handle: (*exchange).deleteSubscription},
 		{method: "POST", path: webhooks + "/{webhook}/test", scopes: partners, handle: (*exchange).testWebhook},
 		{method: "POST", path: webhooks + "/{webhook}/rotate-secret", scopes: partners, handle: (*exchange).rotateSecret},
+		{method: "POST", path: webhook + "/filter-test", scopes: partners, handle: (*exchange).testFilter},
 		{method: "GET", path: webhook + "/deliveries", scopes: caretakers, handle: (*exchange).listDeliveries},
 		{method: "POST", path: webhook + "/recover", scopes: partners, handle: (*exchange).recoverDeliveries},
 		{method: "GET", path: webhook + "/recoveries/{recovery}", scopes: caretakers, handle: (*exchange).showRecovery},

@@ -2,7 +2,9 @@ package projections
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hooklog/hooklog/domain"
@@ -251,13 +253,34 @@ func (x *Fold) matchAt(ctx context.Context, m message, past *Moment) (matching d
 		return matching, 0, err
 	}
 	if !m.published.Only {
-		return subscribers.Match(m.published.EventType, m.published.Client), subscribers.Len(), nil
+		matching, err = x.filtered(ctx, subscribers.Match(m.published.EventType, m.published.Client), m)
+		return matching, subscribers.Len(), err
 	}
 	matching.Targets = activeAlone(subscribers, m.published.Targets)
 	if len(matching.Targets) == 0 && len(m.published.Targets) > 0 {
 		matching.Withheld = []domain.Withheld{{Subscription: m.published.Targets[0].Subscription, Why: domain.WithheldDisabled}}
 	}
 	return matching, max(subscribers.Len(), len(matching.Withheld)), nil
+}
+
+// filtered judges a message's targets by its data, or, where that cannot be read, by what is recorded of them.
+func (x *Fold) filtered(ctx context.Context, matching domain.Matching, m message) (domain.Matching, error) {
+	if !matching.ReadsData() {
+		return matching, nil
+	}
+	data, err := x.contents.open(ctx, m.id, m.published)
+	if errors.Is(err, errUnreadable) {
+		return matching.FilterAs(m.recorded), nil
+	}
+	if err != nil {
+		return matching, err
+	}
+	return matching.Filter(data), nil
+}
+
+// recorded reports whether a subscription is a recorded target of the message that nobody removed.
+func (m message) recorded(id domain.SubscriptionID) bool {
+	return slices.ContainsFunc(m.targets, func(t domain.Target) bool { return t.Subscription == id }) && !slices.Contains(m.removed, id)
 }
 
 // subscribersAt returns an organization's subscriptions as they were at a moment.

@@ -25,6 +25,9 @@ type Config struct {
 	// Streams is for what is asked of single streams: histories, and who gets a message and why.
 	Streams eventlog.Streams
 	Codec   *domain.Codec
+	// Keys open the data of messages where a filter asks for it. Nil opens none: then what was recorded of such a message
+	// stands, where it would have been matched again.
+	Keys DataKeys
 	// Now tells how far behind the fold is; no read model depends on it.
 	Now    func() time.Time
 	Logger zerolog.Logger
@@ -53,6 +56,7 @@ type Fold struct {
 	rebuilds  rebuilds
 	// mismatches are what Verify and the reconcile found.
 	mismatches *mismatches
+	contents   *contents
 }
 
 // pulse is a channel of capacity 1 that wakes somebody up. The nil pulse wakes nobody.
@@ -83,7 +87,7 @@ func Open(c Config) (*Fold, error) {
 		return nil, err
 	}
 	x := &Fold{Config: c, store: s, progress: &progress{}, skips: &skips{}, dueChanged: newPulse(), limit: newPulse(), recoveriesChanged: newPulse(),
-		rebuilds: newRebuilds(), mismatches: newMismatches()}
+		rebuilds: newRebuilds(), mismatches: newMismatches(), contents: &contents{keys: c.Keys, streams: c.Streams, codec: c.Codec}}
 	if err := x.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("load the read models in %s: %w", c.Dir, err), s.Close())
 	}
@@ -109,7 +113,7 @@ func (x *Fold) load() error {
 func (x *Fold) newProjector(m *models, at checkpoint) *projector {
 	x.progress.start(at)
 	m.due.count(at)
-	return &projector{models: m, folds: everyPart(), codec: x.Codec, now: x.Now, logger: x.Logger, batch: newBatch(x.store, checkpointKey, at),
+	return &projector{models: m, folds: everyPart(), codec: x.Codec, contents: x.contents, now: x.Now, logger: x.Logger, batch: newBatch(x.store, checkpointKey, at),
 		progress: x.progress, skips: x.skips, dueChanged: x.dueChanged, limit: x.limit, recoveriesChanged: x.recoveriesChanged}
 }
 

@@ -23,7 +23,14 @@ func (x *projector) foldPublished(p placed, f *domain.MessagePublished) error {
 	case f.Only:
 		targets = activeAlone(o.subscribers, f.Targets)
 	case f.Seen != o.subscribers.Seen:
-		targets = o.subscribers.Match(f.EventType, f.Client).Targets
+		right, known, err := x.contents.filtered(o.subscribers.Match(f.EventType, f.Client), id, f)
+		if err != nil {
+			return err
+		}
+		if !known {
+			break
+		}
+		targets = right.Targets
 		if f.Total > len(f.Targets) || !sameSubscriptions(f.Targets, targets) {
 			if err := x.beginCorrection(id, targets, o.subscribers.Seen); err != nil {
 				return err

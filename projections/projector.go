@@ -20,6 +20,7 @@ type projector struct {
 	// alone keeps it to one goroutine.
 	alone    bool
 	codec    *domain.Codec
+	contents *contents
 	now      func() time.Time
 	logger   zerolog.Logger
 	batch    *batch

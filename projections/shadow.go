@@ -63,7 +63,7 @@ func (x *Fold) newShadow(parts partSet, from *checkpoint) (*shadow, error) {
 		perSecond = defaultRebuildRate
 	}
 	return &shadow{fold: x, limiter: rate.NewLimiter(rate.Limit(perSecond), shadowBatch),
-		projector: &projector{models: m, folds: parts, alone: true, codec: x.Codec, now: x.Now, logger: zerolog.Nop(),
+		projector: &projector{models: m, folds: parts, alone: true, codec: x.Codec, contents: x.contents, now: x.Now, logger: zerolog.Nop(),
 			batch: newBatch(x.store, shadowKey, *from), progress: at, skips: &skips{}}}, nil
 }
 

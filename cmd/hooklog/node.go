@@ -125,7 +125,7 @@ func (n *node) bootstrap(ctx context.Context) error {
 
 func (n *node) openFold(context.Context) (err error) {
 	n.fold, err = projections.Open(projections.Config{Dir: n.settings.projectionsDir(), Feed: n.log, Streams: n.streams(),
-		Codec: n.codec, Logger: part(n.logger, "projections"), RebuildRate: n.settings.rebuildRate, ReconcileRate: orOff(n.settings.reconcileRate)})
+		Codec: n.codec, Keys: n.keys, Logger: part(n.logger, "projections"), RebuildRate: n.settings.rebuildRate, ReconcileRate: orOff(n.settings.reconcileRate)})
 	if err != nil {
 		return fmt.Errorf("open the read models in %s: %w", n.settings.projectionsDir(), err)
 	}
