@@ -76,7 +76,7 @@ func (r *rig) start() {
 	var err error
 	r.log, err = embedded.Open("log", embedded.Options{FS: r.fs, MinFree: 1})
 	must(r.t, err)
-	r.fold, err = projections.Open(projections.Config{Dir: "projections", FS: r.fs, Feed: r.log, Streams: r.log, Codec: r.codec, Logger: zerolog.Nop()})
+	r.fold, err = projections.Open(projections.Config{Dir: "projections", FS: r.fs, Feed: r.log, Streams: r.log, Codec: r.codec, Keys: r.keys, Logger: zerolog.Nop()})
 	must(r.t, err)
 	r.commands, err = commands.New(commands.Config{Log: r.log, Keys: r.keys, Directory: r.fold, URLs: anyURL{}})
 	must(r.t, err)

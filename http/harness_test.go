@@ -59,7 +59,7 @@ func build(t testing.TB, change ...func(*httpd.Config)) *house {
 	keys, err := sealing.NewKeyset()
 	h.must(err)
 	h.codec = domain.NewCodec(keys)
-	h.fold, err = projections.Open(projections.Config{Dir: "fold", FS: vfs.NewMem(), Feed: h.log, Streams: h.log, Codec: h.codec})
+	h.fold, err = projections.Open(projections.Config{Dir: "fold", FS: vfs.NewMem(), Feed: h.log, Streams: h.log, Codec: h.codec, Keys: keys})
 	h.must(err)
 	h.run()
 	h.lag = &lagging{Fold: h.fold}

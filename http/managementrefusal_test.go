@@ -51,6 +51,17 @@ func (s *scene) managementRefusals() []refusal {
 		{"manage.members", "PATCH", managed + "/" + s.active, s.partner, `{"url":"http://example.com/"}`, nil, 422, "webhook url rejected", "url"},
 		{"manage.members", "PATCH", managed + "/" + s.active, s.partner, `{"events":["order.gone"]}`, nil, 422, "catalogue", "events[0]"},
 
+		{"manage.filter", "POST", managed, s.partner, with(`,"filter":{"path":"a"}`), nil, 422, "one of", "filter"},
+		{"manage.filter", "POST", managed, s.partner, with(`,"filter":{"and":[{"path":"a","exists":true},{"path":".","exists":true}]}`), nil, 422, "names", "filter.and[1].path"},
+		{"manage.filter", "POST", managed, s.partner, with(`,"filter":[]`), nil, 422, "object", "filter"},
+		{"manage.filter", "PATCH", managed + "/" + s.active, s.partner, `{"filter":{"path":"a","like":"b"}}`, nil, 422, "like", "filter"},
+		{"manage.filter", "POST", managed + "/" + s.active + "/filter-test", s.partner, `{"last":1,"filter":{}}`, nil, 422, "one of", "filter"},
+		{"filter.test", "POST", managed + "/" + s.active + "/filter-test", s.partner, `{}`, nil, 422, "", "data"},
+		{"filter.test", "POST", managed + "/" + s.active + "/filter-test", s.partner, `{"data":{},"last":1}`, nil, 422, "", "data"},
+		{"filter.test", "POST", managed + "/" + s.active + "/filter-test", s.partner, `{"data":[]}`, nil, 422, "", "data"},
+		{"filter.test", "POST", managed + "/" + s.active + "/filter-test", s.partner, `{"last":0}`, nil, 422, "", "last"},
+		{"filter.test", "POST", managed + "/" + s.active + "/filter-test", s.partner, `{"last":1001}`, nil, 422, "", "last"},
+
 		{"manage.secret", "POST", managed, s.partner, with(`,"secret":""`), nil, 422, "", "secret"},
 		{"manage.secret", "POST", managed, s.partner, with(`,"secret":"1234567"`), nil, 422, "", "secret"},
 		{"manage.secret", "POST", managed, s.partner, with(`,"secret":"` + strings.Repeat("s", 257) + `"`), nil, 422, "", "secret"},
@@ -91,6 +102,7 @@ func (s *scene) managementRefusals() []refusal {
 	for _, id := range []string{"wh_x", "wh_" + unknown, s.deleted, s.foreign} {
 		list = append(list,
 			refusal{"manage.id", "PATCH", managed + "/" + id, s.partner, `{"name":"x"}`, nil, 404, "no such webhook", ""},
+			refusal{"filter.test", "POST", managed + "/" + id + "/filter-test", s.partner, `{"last":1}`, nil, 404, "no such webhook", ""},
 			refusal{"manage.id", "DELETE", managed + "/" + id, s.partner, "", nil, 404, "no such webhook", ""},
 			refusal{"manage.id", "POST", managed + "/" + id + "/test", s.partner, "", nil, 404, "no such webhook", ""},
 			refusal{"manage.id", "POST", managed + "/" + id + "/rotate-secret", s.partner, "", nil, 404, "no such webhook", ""})
