@@ -188,7 +188,7 @@ func (h *history) redeliver() {
 }
 
 func (h *history) rare() {
-	switch h.oneOf(8) {
+	switch h.oneOf(10) {
 	case 0:
 		h.write(domain.OrganizationStream(h.orgs[h.oneOf(len(h.orgs))]), &domain.OrganizationClosed{})
 	case 1:
@@ -204,8 +204,25 @@ func (h *history) rare() {
 		h.write(domain.EventTypeStream(h.orgs[0], "a.b"), &domain.EventTypeDefined{Organization: h.orgs[0], Name: "a.b"})
 	case 6:
 		h.write(domain.OrganizationStream(h.orgs[1]), &domain.OrganizationChanged{OrganizationSettings: domain.OrganizationSettings{Name: "New"}})
+	case 8, 9:
+		h.recover()
 	case 7:
 		h.write("hl_elsewhere-1", &domain.EventTypeRetired{Organization: h.orgs[0], Name: "a.b"})
+	}
+}
+
+// recover writes a fact of one of two recoveries, whether or not it makes sense.
+func (h *history) recover() {
+	o := h.subs[h.oneOf(len(h.subs))]
+	of := domain.RecoveryOf{Organization: o.org, Subscription: o.id}
+	stream := domain.RecoveryStream(domain.RecoveryID{15: byte(h.oneOf(2))})
+	switch h.oneOf(3) {
+	case 0:
+		h.write(stream, &domain.RecoveryRequested{Organization: o.org, Subscription: o.id, From: h.now, To: h.now.Add(time.Hour), States: []domain.DeliveryState{domain.Dead}})
+	case 1:
+		h.write(stream, &domain.RecoveryProgressed{RecoveryOf: of, After: domain.DeliveryPlace{PublishedAt: h.now}, RecoveryTally: domain.RecoveryTally{Redelivered: 1}})
+	case 2:
+		h.write(stream, &domain.RecoveryEnded{RecoveryOf: of})
 	}
 }
 
@@ -257,6 +274,8 @@ func (h *history) readings(x *Fold) []string {
 			out += fmt.Sprintln(string(text), err)
 		}
 	}
+	text, err := json.Marshal(x.OpenRecoveries())
+	out += fmt.Sprintln(string(text), err)
 	for _, m := range h.messages {
 		right, seen, pending := x.Correction(m.id)
 		out += fmt.Sprintln(right, seen, pending)
