@@ -2,6 +2,7 @@ package commands
 
 import (
 	"context"
+	"slices"
 
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
@@ -73,12 +74,12 @@ func (k *catalogue) publishable(name string) bool {
 	return name != webhook.TestType && (k.own(name).Exists() || k.inProfile(name))
 }
 
-// subscribable reports whether a subscription may name the type: retired ones may not, reserved ones may.
+// subscribable reports whether a subscription may name the type: retired ones may not, reserved and operational ones may.
 func (k *catalogue) subscribable(name string) bool {
 	if own := k.own(name); own.Exists() {
 		return !own.Retired()
 	}
-	return name == webhook.TestType || k.inProfile(name) || k.profile.Reserved(name)
+	return name == webhook.TestType || k.inProfile(name) || k.profile.Reserved(name) || isOperational(name)
 }
 
 // own returns the organization's own type of that name, from the directory or else from its stream.
@@ -89,6 +90,10 @@ func (k *catalogue) own(name string) domain.EventType {
 	l, err := load(k.ctx, k.commands, domain.EventTypeStream(k.org.ID, name), domain.EventType{}, foldEventType)
 	k.err = err
 	return l.state
+}
+
+func isOperational(name string) bool {
+	return slices.ContainsFunc(webhook.OperationalTypes(), func(t webhook.EventType) bool { return t.Name == name })
 }
 
 func (k *catalogue) inProfile(name string) bool {

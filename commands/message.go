@@ -36,23 +36,30 @@ func (c *Commands) Publish(ctx context.Context, by By, p domain.Publication) (Pu
 	if p.OwnID != "" {
 		id = domain.DeriveMessageID(o.ID, p.OwnID)
 	}
-	matching, seen := c.Directory.Match(o.ID, p.EventType, p.Client)
+	f, targets := c.matched(p, data, m)
+	published, err := c.publish(ctx, id, f, data, m)
+	if errors.Is(err, eventlog.ErrRevisionConflict) && p.OwnID != "" {
+		return c.repeated(ctx, id, f)
+	}
+	if err == nil && f.Total > len(f.Targets) {
+		err = c.completeTargets(ctx, id, targets, m)
+	}
+	return published, err
+}
+
+// matched makes the fact of a publication that was accepted with the given data, but for those, and returns all of its
+// targets.
+func (c *Commands) matched(p domain.Publication, data []byte, m domain.Meta) (*domain.MessagePublished, []domain.Target) {
+	matching, seen := c.Directory.Match(p.Organization, p.EventType, p.Client)
 	matching = matching.Filter(data)
-	f := &domain.MessagePublished{Organization: o.ID, EventType: p.EventType, Client: p.Client, Seen: seen,
+	f := &domain.MessagePublished{Organization: p.Organization, EventType: p.EventType, Client: p.Client, Seen: seen,
 		OccurredAt: m.At, Targets: []domain.Target{}, Total: len(matching.Targets), WithheldTotal: len(matching.Withheld)}
 	f.Targets = append(f.Targets, matching.Targets[:min(len(matching.Targets), domain.MaxTargets)]...)
 	f.Withheld = matching.Withheld[:min(len(matching.Withheld), domain.MaxWithheld)]
 	if !p.OccurredAt.IsZero() {
 		f.OccurredAt, f.OccurredGiven = domain.Time(p.OccurredAt), true
 	}
-	published, err := c.publish(ctx, id, f, data, m)
-	if errors.Is(err, eventlog.ErrRevisionConflict) && p.OwnID != "" {
-		return c.repeated(ctx, id, f)
-	}
-	if err == nil && f.Total > len(f.Targets) {
-		err = c.completeTargets(ctx, id, matching.Targets, m)
-	}
-	return published, err
+	return f, matching.Targets
 }
 
 // accept judges a publication and returns its canonical data.

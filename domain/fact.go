@@ -114,6 +114,14 @@ var factKinds = func() map[string]factKind {
 	add(authenticated[RecoveryProgressed]())
 	add(authenticated[RecoveryEnded]())
 	add(authenticated[AuditRead]())
+	add(authenticated[NoticeDecided]())
+	add(authenticated[NoticeSent]())
+	add(authenticated[NoticeFailed]())
+	add(authenticated[NoticeDue]())
+	add(authenticated[MailAdmitted]())
+	add(authenticated[MailReleased]())
+	add(authenticated[AddressAsked]())
+	add(authenticated[AddressConfirmed]())
 	return kinds
 }()
 

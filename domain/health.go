@@ -40,15 +40,15 @@ func (h Health) Lifecycle(f Fact, revision uint64) Health {
 	return h
 }
 
-// counts reports whether an attempt made with a revision counts. A limit once reached stays reached, and what was on
+// Counts reports whether an attempt made with a revision counts. A limit once reached stays reached, and what was on
 // the wire when the subscription was disabled moves nothing: the log's order decides.
-func (h Health) counts(revision uint64) bool {
+func (h Health) Counts(revision uint64) bool {
 	return revision >= h.Since && h.Limit == nil && !h.Off
 }
 
 // Succeeded folds an attempt that was answered with 2xx.
 func (h Health) Succeeded(f *AttemptSucceeded) Health {
-	if !h.counts(f.Revision) {
+	if !h.Counts(f.Revision) {
 		return h
 	}
 	return Health{Since: h.Since}
@@ -56,7 +56,7 @@ func (h Health) Succeeded(f *AttemptSucceeded) Health {
 
 // Failed folds a failed attempt, known in the log by the given id and recorded at the given time.
 func (h Health) Failed(f *AttemptFailed, p Policy, fact string, at time.Time) Health {
-	if !h.counts(f.Revision) {
+	if !h.Counts(f.Revision) {
 		return h
 	}
 	disable := p.disableRule()

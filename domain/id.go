@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"time"
+
+	"github.com/hooklog/hooklog/webhook"
 )
 
 // ID is the identity of one kind of thing: 16 bytes laid out as a ULID with the version and variant bits of a UUIDv7,
@@ -19,6 +21,7 @@ type (
 	messageKind      struct{}
 	deliveryKind     struct{}
 	recoveryKind     struct{}
+	noticeKind       struct{}
 )
 
 func (organizationKind) prefix() string { return "org_" }
@@ -26,6 +29,7 @@ func (subscriptionKind) prefix() string { return "wh_" }
 func (messageKind) prefix() string      { return "evt_" }
 func (deliveryKind) prefix() string     { return "del_" }
 func (recoveryKind) prefix() string     { return "rec_" }
+func (noticeKind) prefix() string       { return "ntc_" }
 
 // The identities that the contract shows.
 type (
@@ -34,6 +38,7 @@ type (
 	MessageID      = ID[messageKind]      // evt_…
 	DeliveryID     = ID[deliveryKind]     // del_…
 	RecoveryID     = ID[recoveryKind]     // rec_…
+	NoticeID       = ID[noticeKind]       // ntc_…
 )
 
 // ParseOrganizationID reads an org_… id; every spelling but String's is refused.
@@ -174,6 +179,24 @@ func DeriveMessageID(org OrganizationID, own string) MessageID {
 	id[6] = id[6]&0x0f | 0x80
 	id[8] = id[8]&0x3f | 0x80
 	return id
+}
+
+// DeriveNoticeID makes the id of the notice of a cause: the fact that brought it about, or what stands for it. It is a
+// UUID of version 8 and carries no time.
+func DeriveNoticeID(c webhook.Cause, org OrganizationID, fact string) (id NoticeID) {
+	h := sha256.New()
+	h.Write([]byte("hooklog notice id\x00"))
+	h.Write(org[:])
+	h.Write([]byte(string(c) + "\x00" + fact))
+	copy(id[:], h.Sum(nil))
+	id[6] = id[6]&0x0f | 0x80
+	id[8] = id[8]&0x3f | 0x80
+	return id
+}
+
+// MessageOfNotice is the id of the operational message that tells of a notice. No publisher's own id gives it.
+func MessageOfNotice(org OrganizationID, id NoticeID) MessageID {
+	return DeriveMessageID(org, "notice/"+id.String()) // a slash is in no publisher's own id
 }
 
 // DeriveDeliveryID makes the id of the delivery of a message to a subscription. Whoever computes it gets the same: the

@@ -1,6 +1,9 @@
 package domain
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // StreamPrefix begins the name of every stream of Hooklog, so that a log can be shared with others.
 const StreamPrefix = "hl_"
@@ -17,6 +20,9 @@ const (
 	deliveryCategory     = "hl_delivery-"
 	auditCategory        = "hl_audit-"
 	recoveryCategory     = "hl_recovery-"
+	noticeCategory       = "hl_notice-"
+	mailHourCategory     = "hl_mailhour-"
+	addressCategory      = "hl_address-"
 
 	// KeysetProbeStream holds the one fact that tells whether a keyset belongs to a log.
 	KeysetProbeStream = "hl_keyset-probe"
@@ -53,6 +59,22 @@ func RecoveryStream(id RecoveryID) string { return streamOf(recoveryCategory, id
 
 // AuditStream is the stream of what was read with a key of the history.
 func AuditStream(id KeyID) string { return auditCategory + string(id) }
+
+// NoticeStream is the stream of a notice.
+func NoticeStream(id NoticeID) string { return streamOf(noticeCategory, id) }
+
+// MailHourStream is the stream of an organization's mails in the hour of a time.
+func MailHourStream(org OrganizationID, at time.Time) string {
+	return streamOf(mailHourCategory, org) + "." + HourOf(at)
+}
+
+// AddressStream is the stream of a mailbox that an organization's notices may go to.
+func AddressStream(k AddressKey) string { return addressCategory + k.String() }
+
+// NoticeOfStream returns the id in the name of a notice's stream.
+func NoticeOfStream(stream string) (NoticeID, bool) {
+	return idOfStream[noticeKind](noticeCategory, stream)
+}
 
 func streamOf[K kind](category string, id ID[K]) string {
 	b := make([]byte, 0, len(category)+40)

@@ -66,6 +66,22 @@ func subjectOfOrganization(stream string, f Fact) (s Subject) {
 		s.Organization, s.Subscription = f.Organization, f.Subscription
 	case *RecoveryEnded:
 		s.Organization, s.Subscription = f.Organization, f.Subscription
+	case *NoticeDecided:
+		s.Organization, s.Subscription = f.Organization, f.Subscription
+	case *NoticeSent:
+		s.Organization, s.Subscription = f.Organization, f.Subscription
+	case *NoticeFailed:
+		s.Organization, s.Subscription = f.Organization, f.Subscription
+	case *NoticeDue:
+		s.Organization, s.Subscription = f.Organization, f.Subscription
+	case *MailAdmitted:
+		s.Organization = f.Organization
+	case *MailReleased:
+		s.Organization = f.Organization
+	case *AddressAsked:
+		s.Organization = f.Organization
+	case *AddressConfirmed:
+		s.Organization = f.Organization
 	case *AdmissionWithdrawn:
 		s.Organization = f.Organization
 		s.Subscription, _ = SubscriptionOfStream(stream)

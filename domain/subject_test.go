@@ -16,6 +16,8 @@ var subjects = map[string]string{
 	"SlugReserved": "o", "DataKeyMade": "o", "EventTypeDefined": "o", "EventTypeRetired": "o",
 	"KeyIssued": "ok", "KeyRotated": "k", "KeyRevoked": "k", "KeysetProbed": "", "AuditRead": "",
 	"AdmissionWithdrawn": "os", "RecoveryRequested": "os", "RecoveryProgressed": "os", "RecoveryEnded": "os",
+	"NoticeDecided": "os", "NoticeSent": "os", "NoticeFailed": "os", "NoticeDue": "os", "MailAdmitted": "o", "MailReleased": "o",
+	"AddressAsked": "o", "AddressConfirmed": "o",
 }
 
 func TestEveryFactSaysWhatItIsAbout(t *testing.T) {

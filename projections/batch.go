@@ -30,6 +30,7 @@ type batch struct {
 	settled map[domain.MessageID]struct{}
 	changes []dueChange
 	limited bool
+	notices noticeBatch
 	// recovered says that the open recoveries changed.
 	recovered bool
 	key, text []byte // scratch
@@ -56,7 +57,7 @@ const hugeBatch = 4096
 func newBatch(s *store, place []byte, at checkpoint) *batch {
 	return &batch{store: s, writes: s.NewBatch(), checkpoint: at, place: place, rows: map[domain.DeliveryID]*touchedRow{},
 		health: map[domain.SubscriptionID]*subscription{}, closed: map[domain.SubscriptionID]struct{}{},
-		settled: map[domain.MessageID]struct{}{}}
+		settled: map[domain.MessageID]struct{}{}, notices: newNoticeBatch()}
 }
 
 func (b *batch) close() error { return b.writes.Close() }
@@ -88,6 +89,7 @@ func (b *batch) reset() {
 	clear(b.health)
 	clear(b.closed)
 	clear(b.settled)
+	b.notices.reset()
 	b.touched, b.deleted, b.changes, b.limited = b.touched[:0], b.deleted[:0], b.changes[:0], false
 	b.recovered = false
 }
@@ -160,6 +162,9 @@ func (x *projector) commit(at eventlog.Position, facts int) error {
 	}
 	if b.recovered {
 		x.recoveriesChanged.send()
+	}
+	if b.notices.changed {
+		x.noticed.send()
 	}
 	x.audit.publish()
 	x.progress.facts.Store(b.checkpoint.facts)

@@ -38,7 +38,14 @@ func (x *projector) foldAttempt(p placed, a *domain.Attempt, failed *domain.Atte
 	}
 	ends := failed != nil && failed.Dead && r.Open() && !r.cancelled && !a.Extra
 	r.attempted(p, a, failed)
-	x.foldHealth(p, r.Of.Subscription)
+	if err := x.foldHealth(p, r.Of.Subscription); err != nil {
+		return err
+	}
+	if ends {
+		if err := x.tellOfDeath(p, r, failed); err != nil {
+			return err
+		}
+	}
 	if failed == nil || !x.folds[failuresPart] {
 		return nil
 	}

@@ -36,6 +36,7 @@ type organization struct {
 type subscription struct {
 	state  *domain.Subscription // never changed, only replaced
 	health domain.Health
+	told   domain.Told
 	// at is the place of its last fact.
 	at eventlog.Position
 	// policy is worked out when it is first asked for.

@@ -46,8 +46,9 @@ type Fold struct {
 	current  atomic.Pointer[models]
 	progress *progress
 	skips    *skips
-	// dueChanged pulses when NextDue has become earlier, limit when a subscription reached its limit.
-	dueChanged, limit pulse
+	// dueChanged pulses when NextDue has become earlier, limit when a subscription reached its limit, noticed when there
+	// is a turn or a notice to see to.
+	dueChanged, limit, noticed pulse
 	// recoveriesChanged pulses when the open recoveries have changed.
 	recoveriesChanged pulse
 	// folding is held by whoever folds into the models that are served, or needs them to stand still.
@@ -86,7 +87,7 @@ func Open(c Config) (*Fold, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &Fold{Config: c, store: s, progress: &progress{}, skips: &skips{}, dueChanged: newPulse(), limit: newPulse(), recoveriesChanged: newPulse(),
+	x := &Fold{Config: c, store: s, progress: &progress{}, skips: &skips{}, dueChanged: newPulse(), limit: newPulse(), noticed: newPulse(), recoveriesChanged: newPulse(),
 		rebuilds: newRebuilds(), mismatches: newMismatches(), contents: &contents{keys: c.Keys, streams: c.Streams, codec: c.Codec}}
 	if err := x.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("load the read models in %s: %w", c.Dir, err), s.Close())
@@ -114,7 +115,7 @@ func (x *Fold) newProjector(m *models, at checkpoint) *projector {
 	x.progress.start(at)
 	m.due.count(at)
 	return &projector{models: m, folds: everyPart(), codec: x.Codec, contents: x.contents, now: x.Now, logger: x.Logger, batch: newBatch(x.store, checkpointKey, at),
-		progress: x.progress, skips: x.skips, dueChanged: x.dueChanged, limit: x.limit, recoveriesChanged: x.recoveriesChanged}
+		progress: x.progress, skips: x.skips, dueChanged: x.dueChanged, limit: x.limit, recoveriesChanged: x.recoveriesChanged, noticed: x.noticed}
 }
 
 // Close flushes what was folded, so that the next start goes on right there, and releases the store. Run must have

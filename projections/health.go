@@ -7,25 +7,34 @@ import (
 )
 
 // foldHealth folds an attempt into its subscription's health. A deleted subscription has none any more.
-func (x *projector) foldHealth(p placed, id domain.SubscriptionID) {
+func (x *projector) foldHealth(p placed, id domain.SubscriptionID) error {
 	d := x.directory
 	s, ok := d.subscriptions[id]
 	if !ok || s.state.Deleted {
-		return
+		return nil
 	}
 	health := s.health
 	switch f := p.fact.(type) {
 	case *domain.AttemptSucceeded:
-		health = health.Succeeded(f)
+		if health = health.Succeeded(f); s.told != (domain.Told{}) && s.health.Counts(f.Revision) {
+			if err := x.tellOfSuccess(p, s, f); err != nil {
+				return err
+			}
+		}
 	case *domain.AttemptFailed:
 		policy, ok := d.policyOf(s)
 		if !ok {
-			return
+			return nil
 		}
 		health = health.Failed(f, policy, p.ID.String(), p.meta.At)
+		if s.health.Counts(f.Revision) {
+			if err := x.tellOfFailure(p, s, f, health, policy); err != nil {
+				return err
+			}
+		}
 	}
 	if health == s.health {
-		return
+		return nil
 	}
 	if health.Limit != nil && s.health.Limit == nil {
 		x.batch.limited = true
@@ -34,6 +43,7 @@ func (x *projector) foldHealth(p placed, id domain.SubscriptionID) {
 	d.putHealth(id, s, health)
 	d.mu.Unlock()
 	x.batch.health[id] = s
+	return nil
 }
 
 func appendHealth(b []byte, h domain.Health) []byte {

@@ -35,6 +35,8 @@ func (m *models) holds(name string) (all []held) {
 		return []held{m.holdsCorrections()}
 	case "recoveries":
 		return []held{m.holdsRecoveries()}
+	case "notices":
+		return []held{m.holdsTold()}
 	case "audit":
 		return []held{m.holdsAudit()}
 	}

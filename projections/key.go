@@ -25,6 +25,11 @@ const (
 	correctionSpace        // message → the right targets
 	auditSpace             // see audit.go
 	recoverySpace          // recovery → how it stands, until it ends
+	toldSpace              // subscription → what was noticed of it since its last success
+	turnSpace              // time, fact, cause → a turn of which no notice was decided
+	noticeSpace            // notice → how an open one stands
+	noticeDueSpace         // eligible time, notice → nothing: the open ones
+	summarySpace           // notice of a summary → what it tells together
 )
 
 // maxSpaces is more than the number of keyspaces.

@@ -19,7 +19,7 @@ func (x *models) load(parts partSet) (err error) {
 }
 
 func (x *models) loadCore() error {
-	return errors.Join(x.loadOrganizations(), x.loadSubscriptions(), x.loadHealth(), x.loadCorrections(), x.loadDue())
+	return errors.Join(x.loadOrganizations(), x.loadSubscriptions(), x.loadHealth(), x.loadTold(), x.loadCorrections(), x.loadDue())
 }
 
 func (x *models) loadOrganizations() error {

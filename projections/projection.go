@@ -40,6 +40,7 @@ var table = []projection{
 	{"failures", 1, failuresPart, []byte{failureSpace}},
 	{"due", 1, corePart, []byte{dueSpace}},
 	{"corrections", 1, corePart, []byte{correctionSpace}},
+	{"notices", 1, corePart, []byte{toldSpace, turnSpace, noticeSpace, noticeDueSpace, summarySpace}},
 	{"audit", auditVersion, auditPart, []byte{auditSpace}},
 	{"recoveries", 1, recoveriesPart, []byte{recoverySpace}},
 }

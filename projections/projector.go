@@ -28,7 +28,7 @@ type projector struct {
 	progress *progress
 	skips    *skips
 	// The pulses may be nil.
-	dueChanged, limit, recoveriesChanged pulse
+	dueChanged, limit, recoveriesChanged, noticed pulse
 }
 
 // foldAll folds events and commits. Where folding has to stop, what was before is committed.
@@ -149,6 +149,8 @@ func (x *projector) foldCore(p placed) error {
 		return x.foldTargets(p, f)
 	case *domain.TargetsCorrected:
 		return x.foldCorrected(p, f)
+	case *domain.NoticeDecided, *domain.NoticeSent, *domain.NoticeFailed, *domain.NoticeDue:
+		return x.foldNotice(p)
 	case *domain.OrganizationRegistered, *domain.OrganizationChanged, *domain.OrganizationClosed:
 		return x.foldOrganization(p)
 	}

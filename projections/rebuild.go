@@ -354,6 +354,7 @@ func (x *Fold) switchTo(s *shadow, job *rebuildJob) (*models, error) {
 	x.projector.models, x.projector.batch.checkpoint = next, at
 	next.due.count(at)
 	x.current.Store(next)
+	x.noticed.send()
 	x.dueChanged.send() // what was pulsed on the old ones is told of the new ones
 	x.limit.send()
 	x.conclude(job, RebuildSwitched, nil)

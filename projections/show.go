@@ -33,6 +33,11 @@ var showers = [maxSpaces]shower{
 	dueSpace:          {showDeliveryKey("due"), showDue},
 	correctionSpace:   {showMessageKey("correction of"), showCorrection},
 	auditSpace:        {showAuditKey, showAudit},
+	toldSpace:         {showSubscriptionKey("told of"), showDocument},
+	turnSpace:         {showTurnKey, showDocument},
+	noticeSpace:       {showNoticeKey("notice"), showDocument},
+	noticeDueSpace:    {showNoticeDueKey, showNothing},
+	summarySpace:      {showNoticeKey("summary"), showDocument},
 	recoverySpace:     {showRecoveryKey, showDocument},
 }
 

@@ -33,6 +33,9 @@ func (x *projector) foldSubscription(p placed) error {
 	if changed {
 		x.batch.health[id] = s
 	}
+	if err := x.tellOfLifecycle(p, s, state); err != nil {
+		return err
+	}
 	return x.writeSubscription(&next, p)
 }
 

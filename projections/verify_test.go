@@ -22,6 +22,7 @@ func everything(s *scribe, messages int) {
 	sub, gone := s.subscription(org, "a.b"), s.subscription(org, "a.b")
 	s.write(domain.RecoveryStream(domain.RecoveryID(s.id())), &domain.RecoveryRequested{Organization: org, Subscription: sub,
 		From: s.now, To: s.now, States: []domain.DeliveryState{domain.Dead}})
+	notices(s)
 	s.deleteSubscription(org, gone)
 	id, of := s.publish(org, "a.b", 1, domain.Target{Subscription: gone}) // had not seen everything
 	s.fail(deliveryTo(id, of, sub), 1, time.Minute)
