@@ -33,7 +33,9 @@ func (s *scribe) mailed(org domain.OrganizationID, email string, events ...strin
 }
 
 // seen counts the facts of an organization's only subscription.
-func (s *scribe) seen(sub domain.SubscriptionID) uint64 { return s.next[domain.SubscriptionStream(sub)] }
+func (s *scribe) seen(sub domain.SubscriptionID) uint64 {
+	return s.next[domain.SubscriptionStream(sub)]
+}
 
 // failOnce publishes a message whose first attempt fails.
 func (s *scribe) failOnce(org domain.OrganizationID, sub domain.SubscriptionID) {

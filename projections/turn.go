@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/hooklog/hooklog/domain"
-	"github.com/hooklog/hooklog/webhook"
 )
 
 // Turns are found while health is folded, in log order, so that every node finds the same ones once; a row stays until
@@ -46,8 +45,8 @@ func (x *projector) tellOfDeath(p placed, r *row, f *domain.AttemptFailed) error
 // tellOfLifecycle folds a fact of a subscription's own stream, before which its state was another.
 func (x *projector) tellOfLifecycle(p placed, s *subscription, before domain.Subscription) error {
 	if s.state.Email != "" && s.state.Email != before.Email && !s.state.Deleted {
-		turn := x.turn(p, s, domain.CauseAddress, domain.Health{})
-		turn.To = s.state.Email
+		turn := x.turn(p, s, domain.Health{})
+		turn.Cause, turn.To = domain.CauseAddress, s.state.Email
 		if err := x.writeTurn(turn); err != nil {
 			return err
 		}
@@ -75,8 +74,8 @@ func (x *projector) tell(p placed, s *subscription, told domain.Told, health dom
 		}
 	}
 	for _, sign := range signs {
-		turn := x.turn(p, s, sign.Cause, health)
-		turn.Percent, turn.Dead = sign.Percent, dead
+		turn := x.turn(p, s, health)
+		turn.Cause, turn.Percent, turn.Dead = sign.Cause, sign.Percent, dead
 		if sign.Mail {
 			turn.To = s.state.Email
 		}
@@ -93,8 +92,9 @@ func (x *projector) tell(p placed, s *subscription, told domain.Told, health dom
 	return nil
 }
 
-func (x *projector) turn(p placed, s *subscription, cause webhook.Cause, health domain.Health) domain.Turn {
-	return domain.Turn{Cause: cause, Organization: s.state.Organization, Subscription: s.state.ID, Fact: p.ID.String(), At: p.meta.At,
+// turn begins a turn that a fact is, after which its subscription's health is as given.
+func (x *projector) turn(p placed, s *subscription, health domain.Health) domain.Turn {
+	return domain.Turn{Organization: s.state.Organization, Subscription: s.state.ID, Fact: p.ID.String(), At: p.meta.At,
 		Failures: health.Consecutive, FailingSince: health.FailingSince}
 }
 
