@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -13,6 +14,7 @@ type ledger struct {
 	deliveries map[string]*recorded // those with an attempt, by their id
 	byEvent    map[string]*recorded // one of each event: all, where there is one subscription
 	facts      map[string]int       // facts of each type
+	actors     map[string]int       // attempts recorded by each node
 }
 
 // recorded is one delivery in the log.
@@ -37,19 +39,26 @@ type dumped struct {
 		Dead    bool
 		Targets []json.RawMessage
 	}
+	Metadata struct{ Actor string }
 }
 
 // dump reads the log of the stopped server, and demands that it verifies.
 func (s *server) dump(t *testing.T) ledger {
 	t.Helper()
-	if out, complaint, code := run(t, "log", "verify", "--data", s.data); code != 0 {
+	return dumpOf(t, s.data, filepath.Join(s.data, "keyset.json"))
+}
+
+// dumpOf reads the stopped log of a data directory.
+func dumpOf(t *testing.T, data, keyset string) ledger {
+	t.Helper()
+	if out, complaint, code := run(t, "log", "verify", "--data", data, "--keyset", keyset); code != 0 {
 		t.Fatalf("log verify failed with %d: %s%s", code, out, complaint)
 	}
-	out, complaint, code := run(t, "log", "dump", "--data", s.data)
+	out, complaint, code := run(t, "log", "dump", "--data", data)
 	if code != 0 {
 		t.Fatalf("log dump failed with %d: %s", code, complaint)
 	}
-	l := ledger{map[string]int{}, map[string]*recorded{}, map[string]*recorded{}, map[string]int{}}
+	l := ledger{map[string]int{}, map[string]*recorded{}, map[string]*recorded{}, map[string]int{}, map[string]int{}}
 	for line := range strings.Lines(out) {
 		var f dumped
 		if err := json.Unmarshal([]byte(line), &f); err != nil {
@@ -74,6 +83,7 @@ func (l ledger) add(t *testing.T, f dumped) {
 			l.deliveries[id], l.byEvent[d.message] = d, d
 		}
 		d.add(t, f)
+		l.actors[f.Metadata.Actor]++
 	}
 }
 

@@ -124,6 +124,9 @@ func (s *server) start(t *testing.T) {
 		resp.Body.Close()
 		return resp.StatusCode == http.StatusOK
 	})
+	if s.key != "" {
+		return
+	}
 	key, err := os.ReadFile(filepath.Join(s.data, "operator.key"))
 	if err != nil {
 		t.Fatal(err)
