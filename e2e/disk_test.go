@@ -84,7 +84,7 @@ func TestAnUnknownStoreVersionIsRefusedAndLeftAlone(t *testing.T) {
 	before := files(t, s.data)
 	cannotServe(t, nil, s.data, filepath.Join(s.data, "log"), "version", "99")
 	unchanged(t, s.data, before)
-	if err := os.WriteFile(format, []byte("hooklog-log 1\n"), 0o600); err != nil {
+	if err := os.WriteFile(format, []byte("hooklog-log 2\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s.start(t)

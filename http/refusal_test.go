@@ -58,6 +58,7 @@ func stage(t *testing.T) *scene {
 	s.badKeys(org)
 	s.event = h.want(202, "POST", "/api/v1/organizations/acme/events", s.platform, `{"type":"order.paid","data":{},"id":"taken"}`).text(t, "event_id")
 	s.otherEvent = h.want(202, "POST", "/api/v1/organizations/other/events", s.platform, `{"type":"order.paid","data":{}}`).text(t, "event_id")
+	h.settle() // publishing waits for no fold
 	return s
 }
 

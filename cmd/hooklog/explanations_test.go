@@ -15,7 +15,8 @@ func TestThePastAndTheReasonsAreToldInTheTerminal(t *testing.T) {
 	sent := s.publish(t, "acme", `{"n":1}`)
 	id := deliveryID(t, sent.EventID, made.subscription.ID)
 	eventually(t, "the failure is recorded", func() bool {
-		return len(decode[delivery](t, succeed(t, env, "deliveries", "show", id, "--json")).History) == 2
+		d, shown := standing(t, env, id)
+		return shown && len(d.History) == 2
 	})
 	told := func(want []string, args ...string) {
 		t.Helper()

@@ -72,6 +72,16 @@ func fail(t *testing.T, code int, env, args []string, texts ...string) string {
 	return o.err
 }
 
+// standing reads how a delivery stands; false while the node does not show it yet, since publishing waits for no fold.
+func standing(t *testing.T, env []string, id string) (d delivery, shown bool) {
+	t.Helper()
+	o := hooklog(t, env, "deliveries", "show", id, "--json")
+	if o.code != exitOK {
+		return d, false
+	}
+	return decode[delivery](t, o.out), true
+}
+
 // decode reads the JSON that a command printed.
 func decode[T any](t *testing.T, text string) T {
 	t.Helper()

@@ -89,7 +89,8 @@ func TestClientCommandsAgainstAServer(t *testing.T) {
 	}
 	id := deliveryID(t, sent.EventID, sub.ID)
 	eventually(t, "the attempt is recorded", func() bool {
-		return decode[delivery](t, succeed(t, env, "deliveries", "show", id, "--json")).Status == "success"
+		d, shown := standing(t, env, id)
+		return shown && d.Status == "success"
 	})
 	history := succeed(t, env, "deliveries", "show", id)
 	for _, text := range []string{id, sent.EventID, sub.ID, "MessagePublished.v1", "AttemptSucceeded.v1", "answered 200"} {
