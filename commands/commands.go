@@ -53,9 +53,10 @@ type Config struct {
 // Commands is the write side. It is safe for concurrent use.
 type Commands struct {
 	Config
-	codec *domain.Codec
-	vault vault
-	ids   idSource
+	codec   *domain.Codec
+	vault   vault
+	schemas schemas
+	ids     idSource
 }
 
 // By says on whose behalf a command runs: it goes into the metadata of the facts.

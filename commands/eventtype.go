@@ -18,6 +18,9 @@ func (c *Commands) DefineEventType(ctx context.Context, by By, org domain.Organi
 	if err := checkTypeName(name); err != nil {
 		return domain.EventType{}, eventlog.Position{}, err
 	}
+	if err := checkSchema(s); err != nil {
+		return domain.EventType{}, eventlog.Position{}, err
+	}
 	return c.changeEventType(ctx, by, org, name, func(e domain.EventType) (domain.Fact, error) {
 		return e.DecideDefine(o, name, s)
 	})
@@ -26,7 +29,12 @@ func (c *Commands) DefineEventType(ctx context.Context, by By, org domain.Organi
 // DescribeEventType replaces a type's settings with what edit makes of them.
 func (c *Commands) DescribeEventType(ctx context.Context, by By, org domain.OrganizationID, name string, edit func(domain.EventTypeSettings) domain.EventTypeSettings) (domain.EventType, eventlog.Position, error) {
 	return c.changeEventType(ctx, by, org, name, func(e domain.EventType) (domain.Fact, error) {
-		return e.DecideDescribe(edit(e.EventTypeSettings))
+		s := edit(e.EventTypeSettings)
+		f, err := e.DecideDescribe(s)
+		if err == nil {
+			err = checkSchema(s)
+		}
+		return f, err
 	})
 }
 
@@ -68,10 +76,14 @@ func (c *Commands) catalogue(ctx context.Context, o domain.Organization) (*catal
 	return &catalogue{commands: c, ctx: ctx, org: o, profile: p}, err
 }
 
-// publishable reports whether messages of the type are accepted. Retired types still are.
-// The test's type is not for publishing.
-func (k *catalogue) publishable(name string) bool {
-	return name != webhook.TestType && (k.own(name).Exists() || k.inProfile(name))
+// publishable reports whether messages of the type are accepted, and returns the type if it is the organization's own.
+// Retired types still are. The test's type is not for publishing.
+func (k *catalogue) publishable(name string) (own domain.EventType, yes bool) {
+	if name == webhook.TestType {
+		return own, false
+	}
+	own = k.own(name)
+	return own, own.Exists() || k.inProfile(name)
 }
 
 // subscribable reports whether a subscription may name the type: retired ones may not, reserved and operational ones may.

@@ -27,7 +27,7 @@ func (c *Commands) Publish(ctx context.Context, by By, p domain.Publication) (Pu
 	if err != nil {
 		return Published{}, err
 	}
-	data, err := c.accept(ctx, o, p)
+	data, own, err := c.accept(ctx, o, p)
 	if err != nil {
 		return Published{}, err
 	}
@@ -37,6 +37,9 @@ func (c *Commands) Publish(ctx context.Context, by By, p domain.Publication) (Pu
 		id = domain.DeriveMessageID(o.ID, p.OwnID)
 	}
 	f, targets := c.matched(p, data, m)
+	if err := c.checkData(own, data); err != nil {
+		return c.refusedBySchema(ctx, id, p, f, data, err)
+	}
 	published, err := c.publish(ctx, id, f, data, m)
 	if errors.Is(err, eventlog.ErrRevisionConflict) && p.OwnID != "" {
 		return c.repeated(ctx, id, f)
@@ -62,43 +65,46 @@ func (c *Commands) matched(p domain.Publication, data []byte, m domain.Meta) (*d
 	return f, matching.Targets
 }
 
-// accept judges a publication and returns its canonical data.
-func (c *Commands) accept(ctx context.Context, o domain.Organization, p domain.Publication) ([]byte, error) {
+// accept judges a publication but for its type's schema, and returns its canonical data, and its type if that is the
+// organization's own.
+func (c *Commands) accept(ctx context.Context, o domain.Organization, p domain.Publication) (data []byte, own domain.EventType, err error) {
 	if o.Closed() {
-		return nil, domain.Refuse(domain.Conflict, "the organization is closed")
+		return nil, own, domain.Refuse(domain.Conflict, "the organization is closed")
 	}
 	if len(p.Data) > domain.MaxData {
-		return nil, domain.Refuse(domain.TooLarge, "data is over %d bytes", domain.MaxData)
+		return nil, own, domain.Refuse(domain.TooLarge, "data is over %d bytes", domain.MaxData)
 	}
 	if err := webhook.CheckTypeName(p.EventType); err != nil {
-		return nil, refuseMember("type", err.Error())
+		return nil, own, refuseMember("type", err.Error())
 	}
 	catalogue, err := c.catalogue(ctx, o)
 	if err != nil {
-		return nil, err
+		return nil, own, err
 	}
-	if known := catalogue.publishable(p.EventType); catalogue.err != nil {
-		return nil, catalogue.err
-	} else if !known {
-		return nil, refuseMember("type", p.EventType+" is not in the organization's catalogue")
+	var known bool
+	if own, known = catalogue.publishable(p.EventType); catalogue.err != nil {
+		return nil, own, catalogue.err
+	}
+	if !known {
+		return nil, own, refuseMember("type", p.EventType+" is not in the organization's catalogue")
 	}
 	if err := errors.Join(domain.CheckOwnID(p.OwnID), domain.CheckClient(p.Client)); err != nil {
-		return nil, err
+		return nil, own, err
 	}
 	if y := p.OccurredAt.Year(); !p.OccurredAt.IsZero() && (y < 1 || y > 9999) {
-		return nil, refuseMember("occurred_at", "must be of the years 1 to 9999")
+		return nil, own, refuseMember("occurred_at", "must be of the years 1 to 9999")
 	}
-	data, err := webhook.Canonical(p.Data)
+	data, err = webhook.Canonical(p.Data)
 	if err != nil {
-		return nil, refuseMember("data", err.Error())
+		return nil, own, refuseMember("data", err.Error())
 	}
 	if len(data) > domain.MaxData {
-		return nil, domain.Refuse(domain.TooLarge, "data is over %d bytes in its canonical spelling", domain.MaxData)
+		return nil, own, domain.Refuse(domain.TooLarge, "data is over %d bytes in its canonical spelling", domain.MaxData)
 	}
 	if err := catalogue.profile.CheckData(data); err != nil {
-		return nil, refuseMember("data", err.Error())
+		return nil, own, refuseMember("data", err.Error())
 	}
-	return data, nil
+	return data, own, nil
 }
 
 func refuseMember(field, message string) error {
@@ -118,6 +124,23 @@ func (c *Commands) publish(ctx context.Context, id domain.MessageID, f *domain.M
 	}
 	a, err := c.append(ctx, domain.MessageStream(id), eventlog.NoStream, f, m)
 	return Published{Message: id, Position: a.Position, Deliveries: f.Total}, err
+}
+
+// refusedBySchema refuses a publication, unless it repeats one that was accepted when the schema was another.
+func (c *Commands) refusedBySchema(ctx context.Context, id domain.MessageID, p domain.Publication, f *domain.MessagePublished, data []byte, refusal error) (Published, error) {
+	if p.OwnID == "" {
+		return Published{}, refusal
+	}
+	l, err := c.loadMessage(ctx, id)
+	if err != nil {
+		return Published{}, err
+	}
+	if l.state.Published == nil {
+		return Published{}, refusal
+	}
+	sum := sha256.Sum256(data)
+	f.PayloadSHA256 = sum[:]
+	return c.repeated(ctx, id, f)
 }
 
 // repeated answers a publication whose own id was accepted before.

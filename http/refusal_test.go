@@ -41,6 +41,7 @@ func stage(t *testing.T) *scene {
 	s.auditor = h.key("/api/v1/keys", `{"scopes":["audit:read"],"mode":"live"}`)
 	h.eventType("acme", "order.paid")
 	h.eventType("acme", "order.gone")
+	h.want(201, "POST", types, h.operator, `{"name":"order.strict","schema":{"properties":{"items":{"items":{"required":["sku"]}}}}}`)
 	h.want(204, "DELETE", "/api/v1/organizations/acme/event-types/order.gone", h.operator, "")
 	h.eventType("other", "order.paid")
 	s.active, s.secret = h.webhook(s.partner, `["order.paid"]`)
@@ -252,6 +253,11 @@ func (s *scene) refusals() []refusal {
 		{"publish.type", "POST", events, s.platform, `{"type":"order.lost","data":{}}`, nil, 422, "order.lost", "type"},
 		{"publish.type", "POST", events, s.platform, `{"type":"vc.lead.created","data":{}}`, nil, 422, "vc.lead.created", "type"},
 		{"publish.type", "POST", events, s.platform, `{"type":"vc.test.ping","data":{}}`, nil, 422, "", "type"},
+		{"publish.schema", "POST", events, s.platform, `{"type":"order.strict","data":{"items":[{"sku":"a"},{"n":1}]}}`, nil, 422, "schema", "data.items[1]"},
+		{"publish.schema", "POST", events, s.platform, `{"type":"order.strict","data":{"n":1e401}}`, nil, 422, "too large", "data.n"},
+		{"type.schema", "POST", types, s.operator, `{"name":"order.odd","schema":{"type":"thing"}}`, nil, 422, "no JSON Schema", "schema"},
+		{"type.schema", "POST", types, s.operator, `{"name":"order.odd","schema":{"$ref":"https://example.com/"}}`, nil, 422, "other documents", "schema"},
+		{"type.schema", "PATCH", types + "/order.strict", s.operator, `{"example":{"items":[{}]}}`, nil, 422, "", "example.items[0]"},
 		{"publish.data", "POST", events, s.platform, data(`[]`), nil, 422, "", "data"},
 		{"publish.data", "POST", events, s.platform, data(`null`), nil, 422, "", "data"},
 		{"publish.data", "POST", events, s.platform, data(`{"a":}`), nil, 422, "", "data"},
