@@ -1,6 +1,7 @@
 package http_test
 
 import (
+	"flag"
 	"net/http"
 	"os"
 	"testing"
@@ -9,6 +10,12 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// A check of a property is a whole service with a history; more of them with HOOKLOG_LONG or -rapid.checks.
+	if os.Getenv("HOOKLOG_LONG") == "" {
+		if err := flag.Set("rapid.checks", "30"); err != nil {
+			panic(err)
+		}
+	}
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()
 	if err := goleak.Find(); code == 0 && err != nil {

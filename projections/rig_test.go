@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -21,7 +22,15 @@ import (
 	"github.com/hooklog/hooklog/sealing"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	// A check of a property is a whole history, folded several times; more of them with HOOKLOG_LONG or -rapid.checks.
+	if !long() {
+		if err := flag.Set("rapid.checks", "40"); err != nil {
+			panic(err)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // codec is shared by all tests: making a keyset takes a while.
 var codec = sync.OnceValue(func() *domain.Codec {
