@@ -25,7 +25,7 @@ const (
 func (d *Dispatcher) runClock(ctx context.Context, watch *clockWatch) error {
 	for {
 		if d.caughtUp() && watch.ok() {
-			now := time.Now()
+			now := d.WallClock()
 			d.offerLeft(ctx, now)
 			d.offerOverflow(ctx, now)
 			d.offerDue(ctx, now)
@@ -40,7 +40,7 @@ func (d *Dispatcher) runClock(ctx context.Context, watch *clockWatch) error {
 func (d *Dispatcher) rest(ctx context.Context) error {
 	wait := clockLongest
 	if next, ok := d.Fold.NextDue(); ok {
-		if until := time.Until(next); until > 0 {
+		if until := next.Sub(d.WallClock()); until > 0 {
 			wait = min(wait, until)
 		}
 	}

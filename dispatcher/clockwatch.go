@@ -9,16 +9,21 @@ import (
 )
 
 // How the wall clock is watched. A clock that jumped against the monotonic one makes every due time doubtful: nothing
-// is taken on for a while, so that people or NTP can put it right.
+// is taken on for a while, so that people or NTP can put it right. Nor is anything taken on while the clock is far from
+// the log's time, by which all nodes on one log are compared, or before that is known.
 const (
-	watchEvery = time.Second
-	jumpLimit  = 5 * time.Second
-	distrust   = time.Minute
+	watchEvery    = time.Second
+	jumpLimit     = 5 * time.Second
+	distanceLimit = 5 * time.Second
+	distrust      = time.Minute
+	// unknownWait is how long to wait for the first measurement until it is looked for again.
+	unknownWait = 10 * time.Millisecond
 )
 
-// clockWatch compares the wall clock with the monotonic one.
+// clockWatch compares the wall clock with the monotonic one, and with the log's.
 type clockWatch struct {
-	wall func() time.Time
+	wall     func() time.Time
+	distance func() (d time.Duration, known bool) // nil where the log has this machine's clock
 
 	mu      sync.Mutex
 	until   time.Time          // not trusted before this monotonic time
@@ -26,13 +31,15 @@ type clockWatch struct {
 	cancel  context.CancelFunc // of context
 }
 
-func newClockWatch(wall func() time.Time) *clockWatch { return &clockWatch{wall: wall} }
+func newClockWatch(wall func() time.Time, distance func() (time.Duration, bool)) *clockWatch {
+	return &clockWatch{wall: wall, distance: distance}
+}
 
 // run watches until ctx ends.
 func (w *clockWatch) run(ctx context.Context, log zerolog.Logger) error {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
-	wall, mono := w.wall(), time.Now()
+	wall, mono, far := w.wall(), time.Now(), false
 	for {
 		select {
 		case <-ctx.Done():
@@ -45,14 +52,43 @@ func (w *clockWatch) run(ctx context.Context, log zerolog.Logger) error {
 			w.lose(nowMono.Add(distrust))
 		}
 		wall, mono = nowWall, nowMono
+		far = w.compare(log, nowMono, far)
 	}
+}
+
+// compare withdraws trust while the clock is far from the log's time, and tells when that begins and ends.
+func (w *clockWatch) compare(log zerolog.Logger, now time.Time, was bool) (far bool) {
+	d, known := w.toLog()
+	if far = known && tooFar(d); far {
+		w.lose(now)
+	}
+	switch {
+	case far && !was:
+		log.Error().Dur("distance", d).Dur("limit", distanceLimit).Msg("this node's clock is far from the log's time: no attempts until it is put right")
+	case was && known && !far:
+		log.Warn().Dur("distance", d).Msg("this node's clock agrees with the log's time again")
+	case was && !known:
+		far = was
+	}
+	return far
+}
+
+func tooFar(d time.Duration) bool { return d > distanceLimit || d < -distanceLimit }
+
+func (w *clockWatch) toLog() (time.Duration, bool) {
+	if w.distance == nil {
+		return 0, true
+	}
+	return w.distance()
 }
 
 // lose withdraws trust until the given time.
 func (w *clockWatch) lose(until time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.until = until
+	if until.After(w.until) {
+		w.until = until
+	}
 	if w.cancel != nil {
 		w.cancel()
 		w.context, w.cancel = nil, nil
@@ -63,15 +99,27 @@ func (w *clockWatch) lose(until time.Time) {
 func (w *clockWatch) ok() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return !time.Now().Before(w.until)
+	return w.waitLocked() <= 0
+}
+
+// waitLocked is how long to wait until it is worth asking again whether the clock can be trusted; 0 if it can.
+func (w *clockWatch) waitLocked() time.Duration {
+	d, known := w.toLog()
+	switch {
+	case !known:
+		return unknownWait
+	case tooFar(d):
+		return watchEvery
+	}
+	return max(0, time.Until(w.until))
 }
 
 // trusted waits until the clock can be trusted and returns a context that ends when it no longer can, or with ctx.
 func (w *clockWatch) trusted(ctx context.Context) (context.Context, error) {
 	for {
 		w.mu.Lock()
-		wait := time.Until(w.until)
-		if wait <= 0 {
+		wait := w.waitLocked()
+		if wait == 0 {
 			if w.context == nil || w.context.Err() != nil {
 				w.context, w.cancel = context.WithCancel(ctx)
 			}

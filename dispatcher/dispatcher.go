@@ -115,6 +115,9 @@ type Config struct {
 	StopGrace time.Duration
 	// WallClock tells the time without a monotonic reading; it defaults to the system's clock.
 	WallClock func() time.Time
+	// ClockDistance tells this node's clock minus the log's time, once that is known. While it is over 5 s, or unknown,
+	// nothing is taken from the group and nothing offered. Nil is for a log that has this machine's clock.
+	ClockDistance func() (distance time.Duration, known bool)
 	// Observe is told of every recorded attempt.
 	Observe func(Observation)
 	Logger  zerolog.Logger
@@ -196,7 +199,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	d.hard = hard
 
 	g, ctx := errgroup.WithContext(ctx)
-	watch := newClockWatch(d.WallClock)
+	watch := newClockWatch(d.WallClock, d.ClockDistance)
 	g.Go(func() error { return watch.run(ctx, d.Logger) })
 	consumed := make(chan struct{})
 	g.Go(func() error {
@@ -209,7 +212,7 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	})
 	g.Go(func() error { return d.runClock(ctx, watch) })
 	g.Go(func() error { return d.runHealth(ctx) })
-	g.Go(func() error { return d.runRecoveries(ctx) })
+	g.Go(func() error { return d.runRecoveries(ctx, watch) })
 	g.Go(func() error {
 		d.runPace(ctx)
 		return nil

@@ -22,10 +22,10 @@ const (
 // runRecoveries brings every open recovery to its end, a page of each in turn. What it does follows from the fold, so
 // a restart goes on where the last page ended, on whatever node; should two work on the same one, the log lets each
 // delivery be redelivered once and each page be counted once.
-func (d *Dispatcher) runRecoveries(ctx context.Context) error {
+func (d *Dispatcher) runRecoveries(ctx context.Context, watch *clockWatch) error {
 	pace := rate.NewLimiter(rate.Limit(d.Limits.Recovery), 1)
 	for {
-		if d.caughtUp() {
+		if d.caughtUp() && watch.ok() {
 			d.stepRecoveries(ctx, pace)
 		}
 		timer := time.NewTimer(recoveryRest)

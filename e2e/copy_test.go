@@ -22,13 +22,14 @@ type moving struct {
 	up                  atomic.Bool // the waiting ones are answered with 200
 	hang                atomic.Bool // or not at all
 	events              []string
+	goodID, deadID      string
 	lists               map[string]string
 }
 
 // partnersPaths are what is compared before and after: nothing of it changes while deliveries wait.
-func (m *moving) partnersPaths(goodID, deadID string) []string {
-	return []string{"/api/v1/webhooks/" + goodID + "/deliveries?limit=200", "/api/v1/webhooks/" + deadID + "/deliveries?limit=200",
-		"/api/v1/partner/webhooks/" + deadID + "/failures?limit=200", "/api/v1/event-types"}
+func (m *moving) partnersPaths() []string {
+	return []string{"/api/v1/webhooks/" + m.goodID + "/deliveries?limit=200", "/api/v1/webhooks/" + m.deadID + "/deliveries?limit=200",
+		"/api/v1/partner/webhooks/" + m.deadID + "/failures?limit=200", "/api/v1/event-types"}
 }
 
 func newMoving(t *testing.T) *moving {
@@ -45,8 +46,8 @@ func newMoving(t *testing.T) *moving {
 		return http.StatusServiceUnavailable
 	})
 	m.organization = newServer(t).organize(t, "moving", "standard", nil, "")
-	good := m.subscribeWith(t, m.good.URL, "1s")
-	dead := m.subscribeWith(t, m.dead.URL, "1s")
+	m.goodID = m.subscribeWith(t, m.good.URL, "1s")
+	m.deadID = m.subscribeWith(t, m.dead.URL, "1s")
 	m.subscribeWith(t, m.waiting.URL, slices.Repeat([]string{"2s"}, 20)...)
 	for i := range 30 {
 		m.events = append(m.events, m.publish(t, fmt.Sprintf(`{"n":%d}`, i)).EventID)
@@ -57,13 +58,18 @@ func newMoving(t *testing.T) *moving {
 		})
 	})
 	eventually(t, "the ends are listed", func() bool {
-		rows, _ := m.failures(t, dead, 200, "")
+		rows, _ := m.failures(t, m.deadID, 200, "")
 		return len(rows) == 2*len(m.events)
 	})
-	for _, path := range m.partnersPaths(good, dead) {
+	return m
+}
+
+// takeLists remembers what partners are shown.
+func (m *moving) takeLists(t *testing.T) {
+	t.Helper()
+	for _, path := range m.partnersPaths() {
 		m.lists[path] = m.list(t, m.server, path)
 	}
-	return m
 }
 
 // subscribeWith subscribes with a schedule of its own and returns the webhook's id.
@@ -148,6 +154,7 @@ func TestALogMovesHouse(t *testing.T) {
 	if long {
 		m.leaveFirstAttempts(t)
 	} else {
+		m.takeLists(t)
 		m.stop(t)
 	}
 	sentGood, sentDead := m.good.snapshot(), m.dead.snapshot()
@@ -183,6 +190,7 @@ func (m *moving) leaveFirstAttempts(t *testing.T) {
 		m.events = append(m.events, e)
 	}
 	time.Sleep(2 * time.Second) // what has ended is recorded
+	m.takeLists(t)
 	m.kill(t)
 	m.hang.Store(false)
 	time.Sleep(2 * time.Minute) // what no group hands out is offered by the clock after that

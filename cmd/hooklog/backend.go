@@ -23,6 +23,8 @@ type backend interface {
 	shared() bool
 	// fresh says that Hooklog has never written to the log.
 	fresh(ctx context.Context) (bool, error)
+	// clock compares this node's clock with the log's time; nil where that is this machine's.
+	clock() *logClock
 	// between counts the facts after one place and up to another; false if the log cannot tell.
 	between(from, to eventlog.Position) (uint64, bool)
 	// measure tells the log's own numbers.
@@ -44,13 +46,14 @@ func openBackend(ctx context.Context, n *node) (backend, error) {
 	if err != nil {
 		return nil, err
 	}
-	return sharedLog{log}, nil
+	return newSharedLog(log, n), nil
 }
 
 // ownLog is the log of the data directory.
 type ownLog struct{ *embedded.Log }
 
 func (ownLog) shared() bool                          { return false }
+func (ownLog) clock() *logClock                      { return nil }
 func (l ownLog) fresh(context.Context) (bool, error) { return l.Empty(), nil }
 
 // between counts: the positions of an embedded log are dense.
@@ -71,9 +74,27 @@ func (l ownLog) measure(set setter) {
 }
 
 // sharedLog is a log on EventStoreDB.
-type sharedLog struct{ *esdb.Log }
+type sharedLog struct {
+	*esdb.Log
+	compared *logClock
+}
 
-func (sharedLog) shared() bool { return true }
+func newSharedLog(log *esdb.Log, n *node) sharedLog {
+	return sharedLog{log, newLogClock(log, n.settings.now(), part(n.logger, "clock"))}
+}
+
+func (sharedLog) shared() bool       { return true }
+func (l sharedLog) clock() *logClock { return l.compared }
+
+// Append compares the clocks while it appends.
+func (l sharedLog) Append(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (eventlog.Appended, error) {
+	begun := l.compared.read()
+	a, err := l.Log.Append(ctx, stream, expected, events...)
+	if err == nil {
+		l.compared.saw(begun, a.Position)
+	}
+	return a, err
+}
 
 // fresh looks for the two streams that the first node of a log makes: others may have written to the log before.
 func (l sharedLog) fresh(ctx context.Context) (bool, error) {

@@ -37,6 +37,9 @@ func (n *node) components() [][]*component {
 			return serveHTTP(ctx, n.operator, n.operatorHandler(), operatorGrace, n.logger)
 		}}},
 	}
+	if c := n.log.clock(); c != nil {
+		stages[1] = append(stages[1], &component{name: "comparison of clocks", run: func(ctx context.Context) error { return c.run(ctx, n.actor) }})
+	}
 	if n.facade != nil {
 		stages[0] = append(stages[0], &component{name: "EventStoreDB listener", run: n.facade.serve})
 	}

@@ -109,7 +109,7 @@ func (n *node) openLog(ctx context.Context) (err error) {
 // bootstrap makes sure that keyset and log belong together, before anything is folded with it, and that there is an
 // operator key. It has no read side yet and needs none.
 func (n *node) bootstrap(ctx context.Context) error {
-	c, err := commands.New(commands.Config{Log: n.log, Keys: n.keys, Directory: noDirectory{}, URLs: noURLs{}, Logger: n.logger})
+	c, err := commands.New(commands.Config{Log: n.log, Keys: n.keys, Directory: noDirectory{}, URLs: noURLs{}, Now: n.settings.now(), Logger: n.logger})
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (n *node) openWriteSide(context.Context) (err error) {
 	}
 	n.atClose(func() error { n.sender.Close(); return nil })
 	n.commands, err = commands.New(commands.Config{Log: n.streams(), Keys: n.keys, Directory: n.fold,
-		URLs: urlPolicy{n.sender.Guard()}, Logger: part(n.logger, "commands")})
+		URLs: urlPolicy{n.sender.Guard()}, Now: n.settings.now(), Logger: part(n.logger, "commands")})
 	return err
 }
 
@@ -160,7 +160,7 @@ func (n *node) openDispatcher(context.Context) (err error) {
 	n.dispatcher, err = dispatcher.New(dispatcher.Config{
 		Groups: n.log, Fold: foldOf{n.fold}, Recorder: recorderOf{n.commands, commands.By{Actor: n.actor}}, Sender: n.sender,
 		Codec: n.codec, Node: n.actor, Alone: !n.log.shared(), StopGrace: n.settings.stopGrace, Observe: n.attempts.observe,
-		Logger: part(n.logger, "dispatcher"),
+		WallClock: n.settings.now(), ClockDistance: n.log.clock().source(), Logger: part(n.logger, "dispatcher"),
 		Limits: dispatcher.Limits{Lane: n.settings.perSubscription, Host: n.settings.perHost, Process: n.settings.maxInFlight, Recovery: n.settings.recoveryRate},
 	})
 	return err

@@ -51,7 +51,7 @@ var nodeTable = []metric{
 	{"hooklog_log_facts", gauge, "Facts that the log holds; not told on EventStoreDB.", nil},
 	{"hooklog_log_connections_total", total, "Connections made to EventStoreDB since the start.", nil},
 	{"hooklog_log_repeats_total", total, "Appends sent to EventStoreDB again because it was unknown whether they had happened.", nil},
-	{"hooklog_clock_distance_seconds", gauge, "This node's clock minus the log's time, as of the newest fact.", nil},
+	{"hooklog_clock_distance_seconds", gauge, "This node's clock minus the log's time, as of the newest fact, or on EventStoreDB of this node's own.", nil},
 
 	{"hooklog_group_in_flight", gauge, "Facts handed out by a consumer group and not yet finished.", []string{"group"}},
 	{"hooklog_group_parked", gauge, "Facts that a consumer group set aside.", []string{"group"}},
@@ -131,7 +131,11 @@ func (m *nodeMetrics) collectLog(ctx context.Context, set setter) {
 			set("hooklog_log_facts", float64(facts))
 		}
 	}
-	if distance, err := clockDistance(ctx, m.node.log, time.Now()); err == nil {
+	if c := m.node.log.clock(); c != nil {
+		if distance, known := c.distance(); known {
+			set("hooklog_clock_distance_seconds", distance.Seconds())
+		}
+	} else if distance, err := clockDistance(ctx, m.node.log, time.Now()); err == nil {
 		set("hooklog_clock_distance_seconds", distance.Seconds())
 	}
 }

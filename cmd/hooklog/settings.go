@@ -46,6 +46,17 @@ type settings struct {
 
 	url string
 	key sealing.Secret
+
+	// wallClock is the node's clock; nil is the machine's.
+	wallClock func() time.Time
+}
+
+// now is the node's clock, without a monotonic reading.
+func (s *settings) now() func() time.Time {
+	if s.wallClock != nil {
+		return s.wallClock
+	}
+	return func() time.Time { return time.Now().Round(0) }
 }
 
 // use says which commands have a flag for a setting. A setting may stand in the file and the environment for all.
