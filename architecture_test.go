@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"projections":           {"domain", "eventlog", "sealing"},
 	"dispatcher/egress":     {},
 	"dispatcher":            {"domain", "eventlog", "sealing", "webhook", "dispatcher/egress"},
+	"notices":               {"domain", "eventlog", "webhook"},
 	"http":                  {"domain", "commands", "projections", "webhook", "http/dashboard"},
 	"http/dashboard":        {"domain", "commands", "projections", "webhook"},
 	"cmd/hooklog":           {"*"},

@@ -19,16 +19,15 @@ func (c *Commands) LoadAddress(ctx context.Context, org domain.OrganizationID, a
 
 func foldAddress(a domain.Address, f recordedFact) domain.Address { return a.Apply(f.Fact, f.Meta) }
 
-// AskAddress records that an address is asked by a mail with a link, and reports whether it is to be asked: not if it
-// was confirmed, or asked while the link may still be used.
-func (c *Commands) AskAddress(ctx context.Context, by By, org domain.OrganizationID, address string) (ask bool, err error) {
+// AskAddress reserves an address for a notice that asks it by a mail with a link, and reports whether that may be sent:
+// not if the address is confirmed, or another notice has asked it while its link may still be used.
+func (c *Commands) AskAddress(ctx context.Context, by By, org domain.OrganizationID, address string, n domain.NoticeID) (may bool, err error) {
 	_, _, err = change(ctx, c, by, domain.AddressStream(domain.KeyOfAddress(org, address)), domain.Address{}, foldAddress,
-		func(a domain.Address) (domain.Fact, error) {
-			f := a.DecideAsk(org, address, c.Now())
-			ask = f != nil
+		func(a domain.Address) (f domain.Fact, _ error) {
+			f, may = a.DecideAsk(org, address, n, c.Now())
 			return f, nil
 		})
-	return ask, err
+	return may, err
 }
 
 // SetAddress confirms an address on an operator's word.

@@ -7,10 +7,11 @@ import (
 	"time"
 )
 
-// AddressAsked records that an address is asked, by a mail with a link, whether it wants an organization's notices.
+// AddressAsked records that an address is asked, by a notice's mail with a link, whether it wants an organization's notices.
 type AddressAsked struct {
 	Organization OrganizationID `json:"organization"`
 	Address      string         `json:"address"`
+	Notice       NoticeID       `json:"notice"`
 }
 
 // AddressConfirmed admits an address for an organization's notices.
@@ -56,8 +57,10 @@ func KeyOfAddress(org OrganizationID, address string) (k AddressKey) {
 type Address struct {
 	Organization OrganizationID
 	Address      string
-	AskedAt      time.Time
-	ConfirmedAt  time.Time
+	// Asked is the notice that asked last, at AskedAt.
+	Asked       NoticeID
+	AskedAt     time.Time
+	ConfirmedAt time.Time
 }
 
 // Exists reports whether the address was ever asked or confirmed.
@@ -70,7 +73,7 @@ func (a Address) Confirmed() bool { return !a.ConfirmedAt.IsZero() }
 func (a Address) Apply(f Fact, m Meta) Address {
 	switch f := f.(type) {
 	case *AddressAsked:
-		a.Organization, a.Address, a.AskedAt = f.Organization, f.Address, m.At
+		a.Organization, a.Address, a.Asked, a.AskedAt = f.Organization, f.Address, f.Notice, m.At
 	case *AddressConfirmed:
 		a.Organization, a.Address, a.ConfirmedAt = f.Organization, f.Address, m.At
 	}
@@ -80,12 +83,16 @@ func (a Address) Apply(f Fact, m Meta) Address {
 // LinkLasts is how long a link that confirms an address is good, and how long an address is not asked again.
 const LinkLasts = 7 * 24 * time.Hour
 
-// DecideAsk asks an address; nil if it is confirmed, or was asked while a link may still be used.
-func (a Address) DecideAsk(org OrganizationID, address string, now time.Time) Fact {
-	if a.Confirmed() || a.Exists() && a.AskedAt.Add(LinkLasts).After(now) {
-		return nil
+// DecideAsk lets a notice ask an address, which may be recorded already. It may not if the address is confirmed, or was
+// asked by another notice whose link may still be used.
+func (a Address) DecideAsk(org OrganizationID, address string, n NoticeID, now time.Time) (f Fact, may bool) {
+	switch {
+	case a.Confirmed():
+		return nil, false
+	case a.Exists() && a.AskedAt.Add(LinkLasts).After(now):
+		return nil, a.Asked == n
 	}
-	return &AddressAsked{org, address}
+	return &AddressAsked{org, address, n}, true
 }
 
 // ErrNoLink is the refusal for a link that is malformed, expired or was never sent.

@@ -83,6 +83,10 @@ const (
 	ReasonNoMail = "no_mail_server"
 	// ReasonUnreachable: the mail server cannot be reached, or the connection to it was lost.
 	ReasonUnreachable = "mail_server_unreachable"
+	// ReasonNeedless: the address is confirmed, or was asked not long ago.
+	ReasonNeedless = "needless"
+	// ReasonBound: the organization was mailed as much as it may be within an hour.
+	ReasonBound = "too_many_mails"
 	// ReasonRefused: what was to be sent was refused for good, before any server was asked.
 	ReasonRefused = "refused"
 )

@@ -124,7 +124,7 @@ var shownFacts = map[string][]shownMember{
 	(*domain.NoticeDue)(nil).FactType():        row(subscriptionAbove, as("attempt")),
 	(*domain.MailAdmitted)(nil).FactType():     row(organizationAbove, as("notice")),
 	(*domain.MailReleased)(nil).FactType():     row(organizationAbove, as("notice")),
-	(*domain.AddressAsked)(nil).FactType():     row(organizationAbove, as("address")),
+	(*domain.AddressAsked)(nil).FactType():     row(organizationAbove, as("address", "notice")),
 	(*domain.AddressConfirmed)(nil).FactType(): row(organizationAbove, as("address", "by")),
 	(*domain.AuditRead)(nil).FactType(): row(as("form", "continued", "limit", "opened", "reach"), one("organization", "organization_id", plainly),
 		one("subscription", "subscription_id", plainly), one("message", "event_id", plainly), one("delivery", "delivery_id", plainly),

@@ -1,0 +1,279 @@
+package notices_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hooklog/hooklog/commands"
+	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/notices"
+)
+
+// TestAMailServerOutageIsWaitedOut: the server is dead while the turn happens, the node is restarted meanwhile, and the
+// mail arrives once, encrypted and signed in to, after the server is back.
+func TestAMailServerOutageIsWaitedOut(t *testing.T) {
+	config, roots := certificate(t)
+	server := newSMTPServer(t, func(s *smtpServer) { s.tls, s.password = config, "pass word" })
+	mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: server.port(), Security: notices.STARTTLS,
+		Username: "user", Password: "pass word", From: "Hooklog <notices@example.com>", Roots: roots})
+	must(t, err)
+	server.kill()
+	back := make(chan struct{}) // the server's goroutines stay outside of the bubble
+	go func() { <-back; server.start(); back <- struct{}{} }()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, mailer)
+		r.start()
+		defer func() { r.stop() }()
+		org := r.organization("vntana")
+		r.confirm(org, "ops@customer.example")
+		sub := r.subscribe(org, "ops@customer.example", func(n *commands.NewSubscription) { n.Name = "Orders & <b>more</b>" })
+		r.attempt(org, sub, 500)
+		time.Sleep(10 * time.Minute)
+		if failed := facts[*domain.NoticeFailed](r); len(failed) < 3 || failed[len(failed)-1].Reason != domain.ReasonUnreachable {
+			t.Fatalf("failed %d times", len(failed))
+		}
+		r.restart()
+		back <- struct{}{}
+		<-back
+		time.Sleep(30 * time.Minute)
+	})
+	got := server.got()
+	if len(got) != 1 {
+		t.Fatalf("%d mails arrived, want 1", len(got))
+	}
+	if !got[0].tls || !got[0].login || !slices.Equal(got[0].to, []string{"TO:<ops@customer.example>"}) {
+		t.Errorf("mail %+v", got[0])
+	}
+	header, text, html := parts(t, got[0].data)
+	if !strings.Contains(header.Get("From"), "notices@example.com") || header.Get("Auto-Submitted") != "auto-generated" || header.Get("Message-Id") == "" {
+		t.Errorf("header %v", header)
+	}
+	if !strings.Contains(text, "Orders & <b>more</b>") || !strings.Contains(html, "Orders &amp; &lt;b&gt;more&lt;/b&gt;") || strings.Contains(html, "<b>more") {
+		t.Errorf("text %s\nHTML %s", text, html)
+	}
+	if strings.Contains(got[0].data, "hidden") {
+		t.Error("the mail tells the query of the receiver's URL")
+	}
+}
+
+// TestOnlyConfirmedAddressesGetNotices: the link is sent first; the notice waits until it was used.
+func TestOnlyConfirmedAddressesGetNotices(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		box := &outbox{}
+		r := newRig(t, box)
+		r.start()
+		defer func() { r.stop() }()
+		org := r.organization("clawbook")
+		sub := r.subscribe(org, "ops@customer.example", nil)
+		r.subscribe(org, "OPS@customer.example", nil)
+		r.attempt(org, sub, 404)
+		time.Sleep(3 * time.Minute)
+		got := box.got()
+		if len(got) != 1 || got[0].To[0] != "ops@customer.example" || count(got, "Confirm") != 1 {
+			t.Fatalf("mails %+v, want the link alone, once", got)
+		}
+		_, token, _ := strings.Cut(got[0].Text, "/api/v1/notices/confirm?token=")
+		token, _, _ = strings.Cut(token, "\n")
+		if _, _, err := r.commands.ConfirmAddress(t.Context(), by, token+"x"); domain.CodeOf(err) != domain.NotFound {
+			t.Errorf("a spoiled token: error %v", err)
+		}
+		a, _, err := r.commands.ConfirmAddress(t.Context(), by, token)
+		if err != nil || !a.Confirmed() || a.Address != "ops@customer.example" {
+			t.Fatalf("address %+v, error %v", a, err)
+		}
+		time.Sleep(30 * time.Minute)
+		if got := box.got(); len(got) != 2 || count(got, "failed for good") != 1 {
+			t.Errorf("mails %+v", got)
+		}
+	})
+}
+
+// TestTwentyMailsAnHourThenASummary: what goes beyond is told together, once, at the end of the hour.
+func TestTwentyMailsAnHourThenASummary(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		box := &outbox{}
+		r := newRig(t, box)
+		r.nodes = 2
+		r.start()
+		defer func() { r.stop() }()
+		org := r.organization("clawbook")
+		r.confirm(org, "ops@customer.example")
+		sub := r.subscribe(org, "ops@customer.example", nil)
+		time.Sleep(10 * time.Minute)
+		const deaths = 73
+		for range deaths {
+			r.attempt(org, sub, 400)
+		}
+		time.Sleep(30 * time.Minute)
+		if got := box.got(); len(got) != domain.MaxMails {
+			t.Fatalf("%d mails within the hour, want %d", len(got), domain.MaxMails)
+		}
+		r.restart()
+		time.Sleep(55 * time.Minute)
+		got := box.got()
+		if len(got) != domain.MaxMails+1 || count(got, "53 more notices") != 1 {
+			t.Fatalf("%d mails, last %+v", len(got), got[len(got)-1])
+		}
+		last := got[len(got)-1]
+		if !slices.Equal(last.To, []string{"ops@customer.example"}) || !strings.Contains(last.Text, "and 3 more") {
+			t.Errorf("summary %+v", last)
+		}
+		if at := box.at[len(got)-1]; at.Minute() > 1 {
+			t.Errorf("the summary came at %s", at)
+		}
+		r.attempt(org, sub, 400)
+		time.Sleep(time.Minute)
+		if n := len(box.got()); n != domain.MaxMails+2 {
+			t.Errorf("%d mails after the hour", n)
+		}
+	})
+}
+
+// TestATurnIsToldOnceByManyNodesAndRewoundGroups: everything is handed out twice, to three nodes, with restarts.
+func TestATurnIsToldOnceByManyNodesAndRewoundGroups(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		box := &outbox{}
+		r := newRig(t, box)
+		r.nodes, r.groups = 3, func(g eventlog.Groups) eventlog.Groups { return twice{g} }
+		r.start()
+		defer func() { r.stop() }()
+		org := r.organization("vntana")
+		r.confirm(org, "ops@customer.example")
+		sub := r.subscribe(org, "ops@customer.example", nil)
+		teller := r.subscribe(org, "", func(n *commands.NewSubscription) {
+			n.Events = []string{"hooklog.subscription.failing", "hooklog.subscription.disabled", "hooklog.subscription.recovered"}
+		})
+		for i := range 20 {
+			r.attempt(org, sub, 500)
+			if i%7 == 0 {
+				r.restart()
+			}
+		}
+		limited := r.fold.AtLimit()
+		if len(limited) != 1 {
+			t.Fatalf("limited %+v", limited)
+		}
+		must(t, r.commands.DisableFailing(t.Context(), by, sub, limited[0].Lifecycle, limited[0].Limit))
+		time.Sleep(10 * time.Minute)
+		got := box.got()
+		if len(got) != 2 || count(got, "was disabled") != 1 || count(got, "receiver.example failed") != 1 {
+			t.Errorf("mails %+v", got)
+		}
+		var types []string
+		for _, m := range facts[*domain.MessagePublished](r) {
+			if domain.Operational(m.EventType) {
+				types = append(types, m.EventType)
+				if len(m.Targets) != 1 || m.Targets[0].Subscription != teller {
+					t.Errorf("%s goes to %+v", m.EventType, m.Targets)
+				}
+			}
+		}
+		want := []string{"hooklog.subscription.failing", "hooklog.subscription.failing", "hooklog.subscription.failing", "hooklog.subscription.disabled"}
+		if !slices.Equal(types, want) {
+			t.Errorf("messages %v, want %v", types, want)
+		}
+		decided := map[domain.NoticeID]int{}
+		for _, d := range facts[*domain.NoticeDecided](r) {
+			decided[d.Notice()]++
+		}
+		for id, n := range decided {
+			if n != 1 {
+				t.Errorf("%s was decided %d times", id, n)
+			}
+		}
+	})
+}
+
+// TestWhatTheServerRefusesForGoodIsGivenUp: and a refusal for now is not.
+func TestWhatTheServerRefusesForGoodIsGivenUp(t *testing.T) {
+	server := newSMTPServer(t, nil)
+	mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: server.port(), Security: notices.Plain, From: "notices@example.com"})
+	must(t, err)
+	server.setRefuse("451 4.3.0 later")
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, mailer)
+		r.start()
+		defer func() { r.stop() }()
+		org := r.organization("clawbook")
+		r.confirm(org, "ops@customer.example")
+		sub := r.subscribe(org, "ops@customer.example", nil)
+		r.attempt(org, sub, 400)
+		time.Sleep(20 * time.Second)
+		server.setRefuse("550 5.1.1 nobody here")
+		time.Sleep(20 * time.Minute)
+		var reasons []string
+		for _, f := range facts[*domain.NoticeFailed](r) {
+			if f.Reason != domain.ReasonNeedless {
+				reasons = append(reasons, f.Reason)
+			}
+		}
+		if !slices.Equal(reasons, []string{"smtp_451", "smtp_550"}) {
+			t.Errorf("failed with %v", reasons)
+		}
+	})
+	if got := server.got(); len(got) != 0 {
+		t.Errorf("mails %+v", got)
+	}
+}
+
+// TestHostileValuesDoNotMakeHeaders: names with line ends, and addresses with them.
+func TestHostileValuesDoNotMakeHeaders(t *testing.T) {
+	t.Parallel()
+	config, roots := certificate(t)
+	server := newSMTPServer(t, func(s *smtpServer) { s.tls, s.implicit = config, true })
+	mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: server.port(), Security: notices.TLS, From: "notices@example.com", Roots: roots})
+	must(t, err)
+	hostile := "a\r\nBcc: victim@example.com\r\n\r\nhello\x00\u2028\u202e\x1b[31m" + strings.Repeat("é", 500)
+	must(t, mailer.Send(t.Context(), notices.Mail{ID: hostile, To: []string{"ops@customer.example"}, Subject: hostile, Text: "x", HTML: "y"}))
+	got := server.got()
+	if len(got) != 1 || len(got[0].to) != 1 || !got[0].tls {
+		t.Fatalf("mails %+v", got)
+	}
+	header, _, _ := parts(t, got[0].data)
+	for name, values := range header {
+		for _, v := range values {
+			if name == "Bcc" || strings.ContainsAny(v, "\r\n\x00\x1b\u2028\u202e") {
+				t.Errorf("%s: %q", name, v)
+			}
+		}
+	}
+	for _, to := range []string{"ops@customer.example\r\nRCPT TO:<victim@example.com>", "<a@b.example>\nX: y", ""} {
+		err := mailer.Send(t.Context(), notices.Mail{ID: "x", To: []string{to}, Subject: "x", Text: "x", HTML: "y"})
+		var refused *notices.MailError
+		if !errors.As(err, &refused) || !refused.Permanent {
+			t.Errorf("%q: error %v", to, err)
+		}
+	}
+	must(t, mailer.Send(t.Context(), notices.Mail{ID: "x", To: []string{"a@a.example", "b@b.example"}, Subject: "x", Text: "x", HTML: "y"}))
+	if all := server.got(); len(all) != 2 || len(all[1].to) != 2 || strings.Contains(all[1].data, "a.example") {
+		t.Errorf("recipients see each other: %+v", all[len(all)-1])
+	}
+}
+
+// TestAnUnencryptedServerIsNotTrusted: STARTTLS is demanded, certificates are verified, passwords stay.
+func TestAnUnencryptedServerIsNotTrusted(t *testing.T) {
+	t.Parallel()
+	config, _ := certificate(t)
+	plain := newSMTPServer(t, func(s *smtpServer) { s.password = "p" })
+	unknown := newSMTPServer(t, func(s *smtpServer) { s.tls = config })
+	for what, s := range map[string]*smtpServer{"without STARTTLS": plain, "with a certificate of nobody": unknown} {
+		mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: s.port(), Security: notices.STARTTLS, From: "n@example.com", Username: "user", Password: "p"})
+		must(t, err)
+		err = mailer.Send(t.Context(), notices.Mail{ID: "x", To: []string{"a@a.example"}, Subject: "x", Text: "x", HTML: "y"})
+		var refused *notices.MailError
+		if !errors.As(err, &refused) || refused.Permanent || len(s.got()) != 0 {
+			t.Errorf("%s: error %v", what, err)
+		}
+		if err != nil && strings.Contains(err.Error(), "p\x00") {
+			t.Error("the password is in the error")
+		}
+	}
+}
