@@ -142,7 +142,8 @@ func (c *logClock) probe(ctx context.Context, actor string) time.Duration {
 	begun := c.read()
 	var id eventlog.ID
 	rand.Read(id[:]) // It never fails.
-	a, err := c.log.Append(probing, probePrefix+actor, eventlog.Any, eventlog.Event{ID: id, Type: probeType, Data: []byte(`{}`)})
+	a, err := c.log.Append(probing, probePrefix+actor, eventlog.Any, eventlog.Event{ID: id, Type: probeType,
+		Data: []byte(`{}`), Metadata: fmt.Appendf(nil, `{"actor":%q}`, actor)})
 	if err != nil {
 		if ctx.Err() == nil {
 			c.logger.Warn().Err(err).Msg("this node's clock could not be compared with the log's time")
