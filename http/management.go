@@ -107,6 +107,9 @@ func (x *exchange) createWebhook() error {
 	for _, h := range headers {
 		n.Headers = append(n.Headers, domain.Header{Name: h.Name, Value: *h.Value})
 	}
+	if err := x.vouch(o.ID, n.Email); err != nil {
+		return err
+	}
 	s, made, at, err := x.Commands.CreateSubscription(x.context(), x.by(), o.ID, n)
 	if err != nil {
 		return onMember(err, "url")
@@ -171,6 +174,9 @@ func (x *exchange) changeWebhook() error {
 	}
 	if c.enabled.given {
 		ask.Enabled = &c.enabled.value
+	}
+	if err := x.vouch(o.ID, c.email.value); err != nil {
+		return err
 	}
 	s, at, err := x.Commands.ChangeSubscription(x.context(), x.by(), o.ID, id, ask)
 	if err != nil {

@@ -85,6 +85,10 @@ func table() []*route {
 		{method: "PATCH", path: org, scopes: operators, handle: (*exchange).changeOrganization},
 		{method: "DELETE", path: org, scopes: operators, handle: (*exchange).closeOrganization},
 
+		{method: "POST", path: org + "/addresses", scopes: operators, handle: (*exchange).setAddress},
+		{method: "GET", path: "/api/v1/notices/confirm", handle: (*exchange).askToConfirm},
+		{method: "POST", path: "/api/v1/notices/confirm", handle: (*exchange).confirmAddress},
+
 		{method: "POST", path: org + "/keys", scopes: operators, handle: (*exchange).issueKey},
 		{method: "GET", path: org + "/keys", scopes: operators, handle: (*exchange).listKeys},
 		{method: "POST", path: org + "/keys/{key}/rotate", scopes: operators, handle: (*exchange).rotateKey},

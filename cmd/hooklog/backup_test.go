@@ -200,10 +200,11 @@ func TestGroupsFromTheCommandLine(t *testing.T) {
 	t.Parallel()
 	s := serve(t, t.TempDir())
 	eventually(t, "the dispatcher's group is there", func() bool {
-		return strings.Contains(succeed(t, s.env(), "groups", "list"), "hooklog-dispatcher-v1  yes")
+		out := succeed(t, s.env(), "groups", "list")
+		return strings.Contains(out, "hooklog-dispatcher-v1  yes") && strings.Contains(out, "hooklog-notices-v1     yes")
 	})
 	list := decode[[]consumerGroup](t, succeed(t, s.env(), "groups", "list", "--json"))
-	if len(list) != 1 || !list[0].Own || list[0].Consumers != 1 || list[0].Parked != 0 {
+	if len(list) != 2 || !list[0].Own || !list[1].Own || list[0].Consumers != 1 || list[0].Parked != 0 {
 		t.Errorf("groups list: %+v", list)
 	}
 	if out := succeed(t, s.env(), "groups", "replay", list[0].Name); !strings.Contains(out, "0 parked facts") {

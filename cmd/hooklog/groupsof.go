@@ -9,6 +9,7 @@ import (
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
 	httpd "github.com/hooklog/hooklog/http"
+	"github.com/hooklog/hooklog/notices"
 )
 
 // groupsOf tells operators of the consumer groups that a log keeps.
@@ -38,7 +39,7 @@ func (g groupsOf) state(ctx context.Context, name string) (httpd.GroupState, err
 	if err != nil {
 		return httpd.GroupState{}, err
 	}
-	state := httpd.GroupState{Name: name, Own: name == dispatcher.Group.Name, Checkpoint: s.Checkpoint, LastKnown: s.LastKnown,
+	state := httpd.GroupState{Name: name, Own: name == dispatcher.Group.Name || name == notices.Group.Name, Checkpoint: s.Checkpoint, LastKnown: s.LastKnown,
 		InFlight: s.InFlight, Parked: s.Parked, Consumers: s.Consumers}
 	if n, ok := g.log.between(s.Checkpoint, head); ok {
 		state.Behind = &n

@@ -31,6 +31,7 @@ func (n *node) components() [][]*component {
 				return serveHTTP(ctx, n.public, n.api, n.settings.stopGrace, n.logger)
 			}},
 			{name: "dispatcher", run: n.dispatcher.Run},
+			{name: "notices", run: n.notices.Run},
 		},
 		{{name: "projections", run: n.fold.Run}},
 		{{name: "operator listener", run: func(ctx context.Context) error {

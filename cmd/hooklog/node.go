@@ -18,6 +18,7 @@ import (
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
 	httpd "github.com/hooklog/hooklog/http"
+	"github.com/hooklog/hooklog/notices"
 	"github.com/hooklog/hooklog/projections"
 	"github.com/hooklog/hooklog/sealing"
 )
@@ -38,6 +39,7 @@ type node struct {
 	sender     *egress.Client
 	commands   *commands.Commands
 	dispatcher *dispatcher.Dispatcher
+	notices    *notices.Notices
 	api        *httpd.API
 	registry   *prometheus.Registry
 	attempts   *attemptMetrics
@@ -55,7 +57,7 @@ type node struct {
 func openNode(ctx context.Context, s *settings, logger zerolog.Logger) (*node, error) {
 	n := &node{settings: s, logger: logger, registry: newRegistry()}
 	for _, step := range []func(context.Context) error{
-		n.openData, n.openLog, n.bootstrap, n.openFold, n.openWriteSide, n.openDispatcher, n.listen, n.openFacade, n.openAPI, n.measure,
+		n.openData, n.openLog, n.bootstrap, n.openFold, n.openWriteSide, n.openDispatcher, n.openNotices, n.listen, n.openFacade, n.openAPI, n.measure,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, errors.Join(err, n.close())

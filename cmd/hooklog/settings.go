@@ -44,6 +44,16 @@ type settings struct {
 	rebuildRate     int
 	reconcileRate   int
 
+	// publicBase begins the links in mails.
+	publicBase       string
+	smtpHost         string
+	smtpPort         int
+	smtpSecurity     string
+	smtpUser         string
+	smtpPassword     sealing.Secret
+	smtpPasswordFile string
+	smtpFrom         string
+
 	url string
 	key sealing.Secret
 
@@ -132,6 +142,22 @@ func (s *settings) table() []setting {
 			doc: "`NUMBER` of facts a second that are checked against the read models, all the time; 0 checks none"},
 		{name: "source-ranges", use: ofServer, value: networks(&s.sourceRanges, ""),
 			doc: "`CIDR,…` from which receivers see deliveries come, as published to partners"},
+		{name: "public-url", use: ofServer, value: text(&s.publicBase, ""),
+			doc: "`URL` at which people reach the public listener, such as https://hooks.example.com: links in mails begin with it"},
+		{name: "smtp-host", use: ofServer, value: text(&s.smtpHost, ""),
+			doc: "`HOST` of the mail server that notices are sent through; without one there are no mails"},
+		{name: "smtp-port", use: ofServer, value: number(&s.smtpPort, "0", 0),
+			doc: "`PORT` of the mail server; 0 is the usual one: 587, 465 or 25, by smtp-security"},
+		{name: "smtp-security", use: ofServer, value: oneOf(&s.smtpSecurity, "starttls", "starttls", "tls", "none"),
+			doc: "`HOW` the connection to the mail server is encrypted: starttls (demanded), tls (from the first byte) or none"},
+		{name: "smtp-user", use: ofServer, value: text(&s.smtpUser, ""),
+			doc: "`NAME` that the mail server is told; without one it is told none"},
+		{name: "smtp-password", use: ofServer, value: secret(&s.smtpPassword), hidden: true,
+			doc: "password that the mail server is told"},
+		{name: "smtp-password-file", use: ofServer, value: text(&s.smtpPasswordFile, ""),
+			doc: "`FILE` with that password, instead of smtp-password"},
+		{name: "smtp-from", use: ofServer, value: text(&s.smtpFrom, ""),
+			doc: "`ADDRESS` that notices come from, such as 'Webhooks <webhooks@example.com>'"},
 		{name: "url", use: ofClient, value: text(&s.url, "http://127.0.0.1:8080"),
 			doc: "`URL` of the server that client commands speak to"},
 		{name: "key", use: ofClient, value: secret(&s.key), hidden: true,

@@ -1,0 +1,83 @@
+package http_test
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/hooklog/hooklog/domain"
+)
+
+// page asks for a page without a key.
+func (h *house) page(method, path string) (status int, body string, header http.Header) {
+	h.Helper()
+	r, err := http.NewRequestWithContext(h.Context(), method, h.url+path, nil)
+	h.must(err)
+	answer, err := http.DefaultClient.Do(r)
+	h.must(err)
+	text, err := io.ReadAll(answer.Body)
+	h.must(err)
+	h.must(answer.Body.Close())
+	return answer.StatusCode, string(text), answer.Header
+}
+
+// TestALinkConfirmsAnAddress: looking confirms nothing, posting does, and the address is escaped.
+func TestALinkConfirmsAnAddress(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	org, err := domain.ParseOrganizationID(h.organization("acme"))
+	h.must(err)
+	const address = "a&b@customer.example"
+	confirmed := func() bool {
+		a, err := h.commands.LoadAddress(t.Context(), org, address)
+		h.must(err)
+		return a.Confirmed()
+	}
+	link := "/api/v1/notices/confirm?token=" + h.commands.LinkToken(org, address)
+	if status, _, _ := h.page("POST", link); status != 404 {
+		t.Errorf("a link that was never sent: %d", status)
+	}
+	if may, err := h.commands.AskAddress(t.Context(), by, org, address, domain.NoticeID{1}); err != nil || !may {
+		t.Fatalf("may %v, error %v", may, err)
+	}
+	status, body, header := h.page("GET", link)
+	if status != 200 || !strings.Contains(body, "a&amp;b@customer.example") || !strings.Contains(body, `<form method="post">`) || confirmed() {
+		t.Errorf("%d %s, confirmed %v", status, body, confirmed())
+	}
+	if header.Get("Referrer-Policy") != "no-referrer" || !strings.Contains(header.Get("Content-Security-Policy"), "frame-ancestors 'none'") {
+		t.Errorf("header %v", header)
+	}
+	if status, _, _ := h.page("POST", link[:len(link)-2]); status != 404 || confirmed() {
+		t.Errorf("a shortened token: %d", status)
+	}
+	for range 2 {
+		if status, body, _ := h.page("POST", link); status != 200 || strings.Contains(body, "<form") || !confirmed() {
+			t.Errorf("%d %s", status, body)
+		}
+	}
+}
+
+// TestAnOperatorConfirmsAddresses: by name, and by giving them to webhooks; a partner does not.
+func TestAnOperatorConfirmsAddresses(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	org, err := domain.ParseOrganizationID(h.organization("acme"))
+	h.must(err)
+	partner := h.partnerKey("acme")
+	h.want(403, "POST", "/api/v1/organizations/acme/addresses", partner, `{"email":"one@customer.example"}`)
+	for range 2 {
+		if got := h.want(200, "POST", "/api/v1/organizations/acme/addresses", h.operator, `{"email":"one@customer.example"}`).text(t, "email"); got != "one@customer.example" {
+			t.Errorf("email %s", got)
+		}
+	}
+	h.want(201, "POST", "/api/v1/webhooks?organization=acme", h.operator, `{"url":"https://example.com/","email":"two@customer.example"}`)
+	h.want(201, "POST", "/api/v1/webhooks", partner, `{"url":"https://example.com/","email":"three@customer.example","events":["hooklog.delivery.dead"]}`)
+	h.want(422, "POST", "/api/v1/webhooks", partner, `{"url":"https://example.com/","events":["hooklog.unknown"]}`)
+	for address, want := range map[string]bool{"one@customer.example": true, "TWO@customer.example": true, "three@customer.example": false} {
+		a, err := h.commands.LoadAddress(t.Context(), org, address)
+		if err != nil || a.Confirmed() != want {
+			t.Errorf("%s: confirmed %v, error %v", address, a.Confirmed(), err)
+		}
+	}
+}
