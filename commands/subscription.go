@@ -26,6 +26,8 @@ type NewSubscription struct {
 	Timeout       domain.Duration
 	RateLimit     domain.Rate
 	Filter        *domain.Filter
+	// Ordered asks for strict order.
+	Ordered bool
 	// Secret is the partner's own; nil lets one be made.
 	Secret *string
 	// Disabled says that the subscription begins disabled, by DisabledBy.
@@ -36,7 +38,7 @@ type NewSubscription struct {
 // settings are those of a new subscription but for its headers, which are not sealed yet.
 func (n NewSubscription) settings() domain.SubscriptionSettings {
 	return domain.SubscriptionSettings{URL: n.URL, Events: n.Events, Clients: n.Clients, Name: n.Name, Description: n.Description,
-		Email: n.Email, RetrySchedule: n.RetrySchedule, Timeout: n.Timeout, RateLimit: n.RateLimit, Filter: n.Filter}
+		Email: n.Email, RetrySchedule: n.RetrySchedule, Timeout: n.Timeout, RateLimit: n.RateLimit, Filter: n.Filter, Ordered: n.Ordered}
 }
 
 // LoadSubscription folds a subscription's stream; the zero Subscription if there is none.

@@ -7,6 +7,8 @@
 // net, so that nothing depends on what a group remembers. Before a request is sent the delivery is looked at: one that
 // ended, or whose attempt was recorded, is acknowledged without a request.
 //
+// Deliveries in strict order are handed out by the clock alone: of each subscription only the first that has not ended.
+//
 // Attempts run in lanes, one a subscription, so that a slow receiver holds up only itself. What finds its lane full is
 // left to the clock: nothing is written for it.
 //

@@ -196,6 +196,9 @@ func (d *Dispatcher) take(ctx context.Context, w *work, t target, alone bool) er
 	if err != nil || !found || !known.Open() || !t.asks(known) {
 		return err
 	}
+	if known.Ordered && !t.offered {
+		return nil // its turn is the clock's to tell
+	}
 	s, ok := d.Fold.Subscription(t.of.Subscription)
 	if !ok || !s.Active() {
 		return nil
@@ -224,7 +227,9 @@ func (d *Dispatcher) look(ctx context.Context, w *work, t target) (domain.Delive
 		return known, found, err
 	}
 	if w.handed.Retries > 0 || w.handed.Replayed || w.handed.Backlog {
+		ordered := known.Ordered
 		known, err = d.Recorder.LoadDelivery(ctx, t.of, known.RoundRevision)
+		known.Ordered = ordered
 	}
 	return known, true, err
 }

@@ -65,6 +65,7 @@ func (s Subscription) Changes(after Subscription) []Change {
 	differ("timeout", some(s.Timeout), some(after.Timeout), s.Timeout == after.Timeout)
 	differ("rate_limit", some(s.RateLimit), some(after.RateLimit), s.RateLimit == after.RateLimit)
 	differ("filter", some(s.Filter), some(after.Filter), reflect.DeepEqual(s.Filter, after.Filter))
+	differ("ordered", some(s.Ordered), some(after.Ordered), s.Ordered == after.Ordered)
 	differ("status", some(s.status()), some(after.status()), s.status() == after.status())
 	if !slices.EqualFunc(s.Headers, after.Headers, sameHeader) {
 		changes = append(changes, Change{Member: "headers", Kept: Replaced})

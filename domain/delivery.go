@@ -123,6 +123,9 @@ type Delivery struct {
 	// Offered is the number of the attempt for which RetryDue was last recorded, OfferedAt when.
 	Offered   int
 	OfferedAt time.Time
+	// Ordered says that the round was opened in strict order, so that only the clock hands it out. The delivery's own stream
+	// does not tell; read models do.
+	Ordered bool
 }
 
 // NewDelivery is the delivery of a message to a target before anything happened: due since it was published.

@@ -100,6 +100,9 @@ type SubscriptionSettings struct {
 	RateLimit Rate `json:"rate_limit,omitzero"`
 	// Filter is what the data of messages must meet; nil is nothing.
 	Filter *Filter `json:"filter,omitempty"`
+	// Ordered says that deliveries begun from now on are attempted one after the other: none before the one begun before it
+	// has ended.
+	Ordered bool `json:"ordered,omitempty"`
 }
 
 // SealedHeader is an extra header of a subscription; its value is ciphertext.

@@ -26,6 +26,7 @@ type managedWebhook struct {
 	Timeout             domain.Duration       `json:"timeout,omitzero"`
 	RateLimit           domain.Rate           `json:"rate_limit,omitzero"`
 	Filter              *domain.Filter        `json:"filter,omitempty"`
+	Ordered             bool                  `json:"ordered,omitempty"`
 	Status              string                `json:"status"`
 	DisabledBy          domain.DisabledBy     `json:"disabled_by,omitempty"`
 	DisabledAt          *timestamp            `json:"disabled_at,omitempty"`
@@ -38,7 +39,7 @@ type managedWebhook struct {
 
 func showManagedWebhook(s domain.Subscription, h domain.Health, unhealthy bool) managedWebhook {
 	body := managedWebhook{ID: s.ID, Organization: s.Organization, Revision: s.Revision, URL: s.URL, Events: s.Events, Clients: s.Clients,
-		Name: s.Name, Description: s.Description, Email: s.Email, RetrySchedule: s.RetrySchedule, Timeout: s.Timeout, RateLimit: s.RateLimit, Filter: s.Filter,
+		Name: s.Name, Description: s.Description, Email: s.Email, RetrySchedule: s.RetrySchedule, Timeout: s.Timeout, RateLimit: s.RateLimit, Filter: s.Filter, Ordered: s.Ordered,
 		Status: "active", ConsecutiveFailures: h.Consecutive, FailingSince: when(h.FailingSince), CreatedAt: timestamp(s.CreatedAt),
 		PreviousUntil: when(s.PreviousUntil)}
 	if body.Events == nil {
@@ -96,7 +97,7 @@ func (x *exchange) createWebhook() error {
 		optional("name", text(&n.Name)), optional("description", text(&n.Description)), optional("headers", headerEdits(&headers, false)),
 		optional("enabled", boolean(&enabled)), optional("email", text(&n.Email)), optional("clients", texts(&n.Clients)),
 		optional("retry_schedule", orNull(durations(&n.RetrySchedule))), optional("timeout", orNull(givenTimeout(&n.Timeout))),
-		optional("rate_limit", orNull(pace(&n.RateLimit))), optional("filter", orNull(filter(&n.Filter))))
+		optional("rate_limit", orNull(pace(&n.RateLimit))), optional("filter", orNull(filter(&n.Filter))), optional("ordered", boolean(&n.Ordered)))
 	if err != nil {
 		return err
 	}
@@ -136,6 +137,7 @@ type change struct {
 	timeout                       noted[domain.Duration]
 	rate                          noted[domain.Rate]
 	filter                        noted[*domain.Filter]
+	ordered                       noted[bool]
 	enabled                       noted[bool]
 	headers                       []commands.HeaderEdit
 	noHeaders                     bool
@@ -146,7 +148,7 @@ func (c *change) edit(s *domain.SubscriptionSettings) {
 	s.URL, s.Name, s.Description, s.Email = c.url.or(s.URL), c.name.or(s.Name), c.description.or(s.Description), c.email.or(s.Email)
 	s.Events, s.Clients = c.events.or(s.Events), c.clients.or(s.Clients)
 	s.RetrySchedule, s.Timeout, s.RateLimit = c.schedule.or(s.RetrySchedule), c.timeout.or(s.Timeout), c.rate.or(s.RateLimit)
-	s.Filter = c.filter.or(s.Filter)
+	s.Filter, s.Ordered = c.filter.or(s.Filter), c.ordered.or(s.Ordered)
 }
 
 // changeWebhook changes what was given. null takes away what can be missing; of the headers those named are changed.
@@ -164,7 +166,8 @@ func (x *exchange) changeWebhook() error {
 		optional("headers", orElse(&c.noHeaders, headerEdits(&c.headers, true))), optional("enabled", note(&c.enabled, boolean)),
 		optional("email", note(&c.email, nullable(text))), optional("clients", note(&c.clients, nullable(texts))),
 		optional("retry_schedule", note(&c.schedule, nullable(durations))), optional("timeout", note(&c.timeout, nullable(givenTimeout))),
-		optional("rate_limit", note(&c.rate, nullable(pace))), optional("filter", note(&c.filter, nullable(filter))))
+		optional("rate_limit", note(&c.rate, nullable(pace))), optional("filter", note(&c.filter, nullable(filter))),
+		optional("ordered", note(&c.ordered, boolean)))
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,10 @@ func TestAManagedWebhooksLife(t *testing.T) {
 	h.eventType("acme", "order.paid")
 	a := h.want(201, "POST", managed, key, `{"url":"https://example.com/a","events":["order.paid"],"name":"N","description":"D",`+
 		`"headers":{"X-Api-Key":"geheim-1","Authorization":"Bearer geheim-2"},"email":"ops@example.com","clients":["eu"],`+
-		`"retry_schedule":["1s","5m"],"timeout":"20s","rate_limit":"10/s","enabled":false}`)
+		`"retry_schedule":["1s","5m"],"timeout":"20s","rate_limit":"10/s","ordered":true,"enabled":false}`)
 	id, secret := a.text(t, "id"), a.text(t, "secret")
 	for path, want := range map[string]any{"status": "disabled", "disabled_by": "owner", "name": "N", "description": "D", "email": "ops@example.com",
-		"clients.0": "eu", "retry_schedule.1": "5m", "timeout": "20s", "rate_limit": "10/s", "header_names.0": "X-Api-Key", "header_names.1": "Authorization"} {
+		"clients.0": "eu", "retry_schedule.1": "5m", "timeout": "20s", "rate_limit": "10/s", "ordered": true, "header_names.0": "X-Api-Key", "header_names.1": "Authorization"} {
 		if got := a.json(t, path); got != want {
 			t.Errorf("%s: got %v, want %v", path, got, want)
 		}
@@ -31,11 +31,11 @@ func TestAManagedWebhooksLife(t *testing.T) {
 	}
 	h.want(409, "POST", managed+"/"+id+"/test", key, "")
 	a = h.want(200, "PATCH", managed+"/"+id, key, `{"enabled":true,"name":null,"description":"E","headers":{"authorization":null,"X-New":"n"},`+
-		`"retry_schedule":null,"timeout":null,"rate_limit":"600/m","clients":null,"email":null}`)
+		`"retry_schedule":null,"timeout":null,"rate_limit":"600/m","ordered":false,"clients":null,"email":null}`)
 	if a.text(t, "status") != "active" || a.text(t, "description") != "E" || a.text(t, "rate_limit") != "600/m" || a.text(t, "header_names.1") != "X-New" {
 		t.Errorf("changed to %s", a.body)
 	}
-	for _, gone := range []string{`"name"`, "clients", "email", "retry_schedule", "timeout", "Authorization", "disabled", "secret", "geheim"} {
+	for _, gone := range []string{`"name"`, "ordered", "clients", "email", "retry_schedule", "timeout", "Authorization", "disabled", "secret", "geheim"} {
 		if strings.Contains(a.body, gone) {
 			t.Errorf("%s is still there: %s", gone, a.body)
 		}

@@ -46,6 +46,8 @@ func (s *scene) managementRefusals() []refusal {
 		{"manage.members", "POST", managed, s.partner, with(`,"rate_limit":"10001/m"`), nil, 422, "", "rate_limit"},
 		{"manage.members", "POST", managed, s.partner, with(`,"rate_limit":10`), nil, 422, "", "rate_limit"},
 		{"manage.members", "POST", managed, s.partner, with(`,"enabled":"yes"`), nil, 422, "", "enabled"},
+		{"manage.members", "POST", managed, s.partner, with(`,"ordered":1`), nil, 422, "", "ordered"},
+		{"manage.members", "PATCH", managed + "/" + s.active, s.partner, `{"ordered":null}`, nil, 422, "", "ordered"},
 		{"manage.members", "PATCH", managed + "/" + s.active, s.partner, `{"url":null}`, nil, 422, "", "url"},
 		{"manage.members", "PATCH", managed + "/" + s.active, s.partner, `{"enabled":null}`, nil, 422, "", "enabled"},
 		{"manage.members", "PATCH", managed + "/" + s.active, s.partner, `{"url":"http://example.com/"}`, nil, 422, "webhook url rejected", "url"},

@@ -28,6 +28,8 @@ type batch struct {
 	deleted []domain.SubscriptionID
 	// settled are the corrections that were recorded.
 	settled map[domain.MessageID]struct{}
+	// queues are the strict orders that were looked at.
+	queues  map[domain.SubscriptionID]*queue
 	changes []dueChange
 	limited bool
 	notices noticeBatch
@@ -57,7 +59,7 @@ const hugeBatch = 4096
 func newBatch(s *store, place []byte, at checkpoint) *batch {
 	return &batch{store: s, writes: s.NewBatch(), checkpoint: at, place: place, rows: map[domain.DeliveryID]*touchedRow{},
 		health: map[domain.SubscriptionID]*subscription{}, closed: map[domain.SubscriptionID]struct{}{},
-		settled: map[domain.MessageID]struct{}{}, notices: newNoticeBatch()}
+		queues: map[domain.SubscriptionID]*queue{}, settled: map[domain.MessageID]struct{}{}, notices: newNoticeBatch()}
 }
 
 func (b *batch) close() error { return b.writes.Close() }
@@ -89,6 +91,7 @@ func (b *batch) reset() {
 	clear(b.health)
 	clear(b.closed)
 	clear(b.settled)
+	clear(b.queues)
 	b.notices.reset()
 	b.touched, b.deleted, b.changes, b.limited = b.touched[:0], b.deleted[:0], b.changes[:0], false
 	b.recovered = false
@@ -128,7 +131,7 @@ func (x *models) dueOf(r *row) (d dueRow) {
 		return d
 	}
 	d.present, d.unsent = true, r.unsent()
-	appendDueKey(d.key[:0], x.in(dueSpace), r.Of.Subscription, eligible(&r.Delivery), r.id)
+	appendDueKey(d.key[:0], x.in(dueSpace), r.Of.Subscription, r.eligible(), r.id)
 	return d
 }
 
@@ -186,6 +189,9 @@ func (x *projector) complete() error {
 		if err := b.set(subscriptionKey(x.in(healthSpace), id), b.text); err != nil {
 			return err
 		}
+	}
+	if err := x.completeQueues(); err != nil {
+		return err
 	}
 	if err := x.completeAudit(); err != nil {
 		return err
@@ -260,6 +266,9 @@ func (b *batch) changeDue(d dueRow, added bool) error {
 // dropDue drops all of a subscription's rows of the due index: a closure ended them.
 func (x *projector) dropDue(id domain.SubscriptionID) error {
 	b := x.batch
+	if err := x.dropQueue(id); err != nil {
+		return err
+	}
 	if _, done := b.closed[id]; done {
 		return nil
 	}

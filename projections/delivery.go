@@ -38,6 +38,9 @@ func (x *projector) foldAttempt(p placed, a *domain.Attempt, failed *domain.Atte
 	}
 	ends := failed != nil && failed.Dead && r.Open() && !r.cancelled && !a.Extra
 	r.attempted(p, a, failed)
+	if err := x.follow(r); err != nil {
+		return err
+	}
 	if err := x.foldHealth(p, r.Of.Subscription); err != nil {
 		return err
 	}
@@ -67,6 +70,7 @@ func (x *projector) foldDelivery(p placed, of domain.DeliveryOf) error {
 			return fmt.Errorf("%w: %w", errStore, err)
 		}
 		r.RoundRevision = min(r.RoundRevision, s.Revision)
+		return x.requeue(r, &s)
 	}
 	return nil
 }

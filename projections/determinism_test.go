@@ -72,7 +72,7 @@ func (h *history) create() {
 func (h *history) change() {
 	o := h.subs[h.oneOf(len(h.subs))]
 	h.write(domain.SubscriptionStream(o.id), &domain.SubscriptionChanged{Organization: o.org, SubscriptionSettings: domain.SubscriptionSettings{
-		URL: "https://example.com/new", Events: []string{"a.b"}}})
+		URL: "https://example.com/new", Events: []string{"a.b"}, Ordered: h.chance(60)}})
 	h.seen[o.org]++
 }
 
@@ -304,19 +304,40 @@ type truth struct {
 	rows      map[domain.DeliveryID]*trueRow
 	corrected map[domain.MessageID]bool
 	pending   map[domain.MessageID][]domain.Target
+	number    uint64
 }
 
 type trueRow struct {
 	domain.Delivery
 	cancelled bool
+	order     uint64
+}
+
+// place gives a round its place in a strict order, if its subscription is in one.
+func (w *truth) place(r *trueRow) {
+	w.closeAll()
+	if r.order, r.Ordered = 0, false; w.subs[r.Of.Subscription].Ordered && !r.cancelled {
+		r.order, r.Ordered = w.number, true
+	}
+}
+
+// waits reports whether one before it in a strict order is open.
+func (w *truth) waits(r *trueRow) bool {
+	for _, o := range w.rows {
+		if o.Of.Subscription == r.Of.Subscription && o.Open() && !o.cancelled && 0 < o.order && o.order < r.order {
+			return true
+		}
+	}
+	return false
 }
 
 func (h *history) check(x *Fold) {
 	w := &truth{map[domain.OrganizationID]domain.Organization{}, map[domain.OrganizationID]uint64{}, map[domain.SubscriptionID]domain.Subscription{},
-		map[domain.DeliveryID]*trueRow{}, map[domain.MessageID]bool{}, map[domain.MessageID][]domain.Target{}}
+		map[domain.DeliveryID]*trueRow{}, map[domain.MessageID]bool{}, map[domain.MessageID][]domain.Target{}, 0}
 	for i := range h.events {
 		r := &h.events[i]
 		if f, m, err := h.codec.Decode(placeOf(r), r.Type, r.Data, r.Metadata); err == nil {
+			w.number = uint64(i) + 1
 			w.fold(placed{f, m, r})
 		}
 	}
@@ -340,7 +361,7 @@ func (h *history) check(x *Fold) {
 		}
 		if expected.Open() {
 			open++
-			h.mustBeDue(x, expected)
+			h.mustBeDue(x, expected, want.order, w.waits(want))
 		}
 	}
 	if x.OpenDeliveries() != open {
@@ -379,11 +400,13 @@ func (h *history) everyDelivery() (all []domain.DeliveryOf) {
 	return all
 }
 
-func (h *history) mustBeDue(x *Fold, d domain.Delivery) {
+func (h *history) mustBeDue(x *Fold, d domain.Delivery, order uint64, waits bool) {
 	from := d.Due
-	if d.Offered == d.Attempts+1 {
+	if waits {
+		from = waitingTime(order)
+	} else if d.Offered == d.Attempts+1 {
 		from = d.OfferedAt.Add(domain.OfferGrace)
-	} else if d.RoundAttempts == 0 {
+	} else if d.RoundAttempts == 0 && order == 0 {
 		from = d.Due.Add(domain.OfferGrace)
 	}
 	has := func(at time.Time) bool {
@@ -495,6 +518,7 @@ func (w *truth) begin(id domain.MessageID, of domain.MessageOf, targets []domain
 		d := domain.NewDelivery(deliveryTo(id, of, t.Subscription), min(t.Revision, s.Revision))
 		if _, known := w.rows[d.Of.ID()]; !known && ok && s.Organization == of.Organization {
 			w.rows[d.Of.ID()] = &trueRow{Delivery: d}
+			w.place(w.rows[d.Of.ID()])
 		}
 	}
 	w.closeAll()
@@ -508,6 +532,7 @@ func (w *truth) attempt(p placed, of domain.DeliveryOf) {
 	r.Delivery = r.Apply(p.fact, p.meta, uint64(p.Revision))
 	if _, again := p.fact.(*domain.RedeliveryRequested); again {
 		r.cancelled, r.RoundRevision = false, min(r.RoundRevision, w.subs[of.Subscription].Revision)
+		w.place(r)
 	}
 	w.closeAll()
 }

@@ -269,7 +269,7 @@ func (x *Fold) Due(id domain.SubscriptionID, now time.Time, limit int) ([]DueDel
 		if err != nil || r == nil {
 			return err == nil, err
 		}
-		if d := m.view(r); d.Open() && !eligible(&d).After(now) {
+		if d := m.view(r); d.Open() && !r.eligible().After(now) {
 			due = append(due, DueDelivery{d, r.node})
 		}
 		return len(due) < limit, nil

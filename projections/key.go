@@ -30,6 +30,7 @@ const (
 	noticeSpace            // notice → how an open one stands
 	noticeDueSpace         // eligible time, notice → nothing: the open ones
 	summarySpace           // notice of a summary → what it tells together
+	orderSpace             // subscription → the first open one of its deliveries in strict order
 )
 
 // maxSpaces is more than the number of keyspaces.

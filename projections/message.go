@@ -40,7 +40,9 @@ func (x *projector) foldPublished(p placed, f *domain.MessagePublished) error {
 	of := f.Of(p.meta)
 	for _, t := range targets {
 		if s, ok := x.directory.subscriptions[t.Subscription]; ok && !s.state.Deleted && s.state.Organization == f.Organization {
-			x.beginFresh(newRow(id, of, t, s.state.Revision))
+			if err := x.beginFresh(newRow(id, of, t, s.state.Revision), s.state); err != nil {
+				return err
+			}
 		}
 	}
 	return x.batch.set(messageKey(x.in(messageSpace), id), nil)
@@ -96,6 +98,9 @@ func (x *projector) foldCorrected(p placed, f *domain.TargetsCorrected) error {
 		}
 		if t != nil && t.row.Next == 0 { // what was attempted stays in the history
 			t.removed = true
+			if err := x.leave(t.row); err != nil {
+				return err
+			}
 		}
 	}
 	return x.beginDeliveries(id, f.MessageOf, f.Added)
@@ -112,10 +117,12 @@ func (x *projector) beginDeliveries(id domain.MessageID, of domain.MessageOf, ta
 }
 
 // beginFresh begins a delivery that cannot be there yet.
-func (x *projector) beginFresh(r *row) {
-	if _, twice := x.batch.rows[r.id]; !twice {
-		x.batch.take(&touchedRow{row: r})
+func (x *projector) beginFresh(r *row, s *domain.Subscription) error {
+	if _, twice := x.batch.rows[r.id]; twice {
+		return nil
 	}
+	x.batch.take(&touchedRow{row: r})
+	return x.enqueue(r, s)
 }
 
 // begin begins a delivery unless it is there. Its subscription may have been closed since it was matched.
@@ -131,14 +138,15 @@ func (x *projector) begin(id domain.MessageID, of domain.MessageOf, target domai
 	if was, known := x.batch.rows[r.id]; known {
 		if was.removed {
 			was.row, was.removed = r, false
+			return x.enqueue(r, &s)
 		}
 		return nil
 	}
 	known, err := x.touch(&r.Of, r.id)
-	if err == nil && known == nil {
-		x.batch.take(&touchedRow{row: r})
+	if err != nil || known != nil {
+		return err
 	}
-	return err
+	return x.beginFresh(r, &s)
 }
 
 // newRow makes the row of a delivery to a subscription at its present revision. No round is opened at a later one.

@@ -38,7 +38,7 @@ var table = []projection{
 	{"subscriptions", 1, corePart, []byte{subscriptionSpace, memberSpace, healthSpace}},
 	{"deliveries", 2, corePart, []byte{deliverySpace, messageSpace}},
 	{"failures", 1, failuresPart, []byte{failureSpace}},
-	{"due", 1, corePart, []byte{dueSpace}},
+	{"due", 1, corePart, []byte{dueSpace, orderSpace}},
 	{"corrections", 1, corePart, []byte{correctionSpace}},
 	{"notices", 1, corePart, []byte{toldSpace, turnSpace, noticeSpace, noticeDueSpace, summarySpace}},
 	{"audit", auditVersion, auditPart, []byte{auditSpace}},

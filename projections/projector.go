@@ -25,6 +25,8 @@ type projector struct {
 	logger   zerolog.Logger
 	batch    *batch
 	decoded  []decodedFact
+	// number is that of the fact being folded, counted from the start of the log.
+	number   uint64
 	progress *progress
 	skips    *skips
 	// The pulses may be nil.
@@ -41,6 +43,7 @@ func (x *projector) foldAll(events []eventlog.Recorded) (last time.Time, err err
 	for i := range events {
 		d := &x.decoded[i]
 		if d.err == nil {
+			x.number = x.batch.checkpoint.facts + uint64(i) + 1
 			d.err = x.fold(placed{d.fact, d.meta, &events[i]})
 			last = d.meta.At
 		}

@@ -17,6 +17,10 @@ type row struct {
 	last      Attempt
 	// node is the actor that recorded the last failure, while the delivery waits for its retry.
 	node string
+	// order is the number in the log of the fact that opened the present round, if it is in strict order; waits says that
+	// one before it is open.
+	order uint64
+	waits bool
 }
 
 // Attempt is the last attempt of a delivery. Its zero value is none.
@@ -43,11 +47,25 @@ func eligible(d *domain.Delivery) time.Time {
 	return d.Due
 }
 
+// eligible is the time from which the clock may offer the row's delivery. In strict order that waits for the one before
+// it, however long that takes, and for nothing else, since nobody else hands it out.
+func (r *row) eligible() time.Time {
+	switch {
+	case r.waits:
+		return waitingTime(r.order)
+	case r.order > 0 && r.RoundAttempts == 0 && r.Offered != r.Attempts+1:
+		return r.Due
+	}
+	return eligible(&r.Delivery)
+}
+
 // The bits of a row's first byte.
 const (
 	rowState     = 3 << 0
 	rowCancelled = 1 << 2
 	rowSucceeded = 1 << 3
+	rowOrdered   = 1 << 4
+	rowWaits     = 1 << 5
 )
 
 var rowStates = [...]domain.DeliveryState{domain.Scheduled, domain.Succeeded, domain.Dead}
@@ -64,6 +82,12 @@ func (r *row) flags() byte {
 	}
 	if r.last.Succeeded {
 		b |= rowSucceeded
+	}
+	if r.order > 0 {
+		b |= rowOrdered
+	}
+	if r.waits {
+		b |= rowWaits
 	}
 	return b
 }
@@ -87,7 +111,11 @@ func (r *row) append(b []byte) []byte {
 	b = appendTime(b, r.last.At)
 	b = binary.AppendUvarint(b, uint64(r.last.Took.Microseconds()))
 	b = binary.AppendUvarint(b, uint64(r.last.Status))
-	return appendString(b, r.node)
+	b = appendString(b, r.node)
+	if r.order > 0 {
+		b = binary.AppendUvarint(b, r.order)
+	}
+	return b
 }
 
 func parseRow(sub domain.SubscriptionID, id domain.DeliveryID, value []byte) (*row, error) {
@@ -105,6 +133,9 @@ func parseRow(sub domain.SubscriptionID, id domain.DeliveryID, value []byte) (*r
 	r.last = Attempt{At: in.time(), Took: time.Duration(in.number()) * time.Microsecond, Status: int(in.number()),
 		Succeeded: flags&rowSucceeded != 0}
 	r.node = in.string()
+	if r.waits = flags&rowWaits != 0; flags&rowOrdered != 0 {
+		r.order, r.Ordered = in.number(), true
+	}
 	return r, in.end()
 }
 

@@ -38,6 +38,7 @@ var showers = [maxSpaces]shower{
 	noticeSpace:       {showNoticeKey("notice"), showDocument},
 	noticeDueSpace:    {showNoticeDueKey, showNothing},
 	summarySpace:      {showNoticeKey("summary"), showDocument},
+	orderSpace:        {showSubscriptionKey("first in the order of"), showFirst},
 	recoverySpace:     {showRecoveryKey, showDocument},
 }
 
@@ -214,6 +215,11 @@ func showDue(rest, value []byte) (any, error) {
 	}
 	eligible := time.UnixMicro(unsortable(binary.BigEndian.Uint64(rest[idSize:]))).UTC()
 	return map[string]any{"eligible_at": eligible, "unsent": unsent, "published_at": time.UnixMilli(published).UTC()}, nil
+}
+
+func showFirst(_, value []byte) (any, error) {
+	f, err := parseFirst(value)
+	return map[string]any{"delivery": f.id, "number": f.order}, err
 }
 
 func showCorrection(_, value []byte) (any, error) {

@@ -313,8 +313,8 @@ func (s *deliverySubject) examine(m *models, facts []placed, f *findings) error 
 	return errors.Join(s.examineDue(m, again, f), s.examineFailures(m, again, facts, f))
 }
 
-// fold folds the delivery's facts. What other streams decide (with which revision the round was opened, and whether a
-// closure ended it) is believed to the row.
+// fold folds the delivery's facts. What other streams decide (with which revision the round was opened, whether a
+// closure ended it, and its place in a strict order) is believed to the row.
 func (s *deliverySubject) fold(facts []placed, live *row, id domain.DeliveryID) *row {
 	of := s.of
 	if s.confirmed {
@@ -337,6 +337,7 @@ func (s *deliverySubject) fold(facts []placed, live *row, id domain.DeliveryID) 
 	r.round()
 	r.RoundRevision, r.cancelled = 0, false
 	if live != nil {
+		r.order, r.Ordered, r.waits = live.order, live.Ordered, live.waits
 		r.RoundRevision, r.cancelled = live.RoundRevision, live.cancelled
 	}
 	return r

@@ -23,6 +23,15 @@ func everything(s *scribe, messages int) {
 	s.write(domain.RecoveryStream(domain.RecoveryID(s.id())), &domain.RecoveryRequested{Organization: org, Subscription: sub,
 		From: s.now, To: s.now, States: []domain.DeliveryState{domain.Dead}})
 	notices(s)
+	strict := s.subscription(org, "c.d")
+	s.write(domain.SubscriptionStream(strict), &domain.SubscriptionChanged{Organization: org,
+		SubscriptionSettings: domain.SubscriptionSettings{URL: "https://example.com/hook", Events: []string{"c.d"}, Ordered: true}})
+	for n := range 3 {
+		id, of := s.publish(org, "c.d", 4, domain.Target{Subscription: strict, Revision: 1})
+		if n == 0 {
+			s.succeed(deliveryTo(id, of, strict), 1)
+		}
+	}
 	s.deleteSubscription(org, gone)
 	id, of := s.publish(org, "a.b", 1, domain.Target{Subscription: gone}) // had not seen everything
 	s.fail(deliveryTo(id, of, sub), 1, time.Minute)
