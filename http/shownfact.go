@@ -76,7 +76,7 @@ var (
 	subscriptionAbove = not(above, "organization", "subscription")
 	deliveryAbove     = not(above, "message", "subscription", "organization")
 	shownSettings     = row(as("url", "events", "clients", "name", "description", "email"), one("headers", "headers", namesOnly),
-		as("retry_schedule", "timeout", "rate_limit"))
+		as("retry_schedule", "timeout", "rate_limit", "filter", "ordered"))
 	shownAttempt = row(deliveryAbove, as("event_type", "published_at", "round", "attempt", "started_at", "took_us", "status", "address"),
 		one("body_sha256", "body_sha256", inHex), as("revision", "round_revision", "extra"))
 )
