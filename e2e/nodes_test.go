@@ -294,20 +294,35 @@ func TestANodeIsCutOffFromTheLog(t *testing.T) {
 	s.finish(t)
 }
 
-// A node that is cut off says so, and takes no key that may have been revoked meanwhile.
+// A node that is cut off says so, and takes no key that may have been revoked meanwhile: by closed connections, and by silence.
 func TestANodeCutOffTrustsNoKey(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t, 2)
 	o := c.nodes[0].organize(t, "severed", "vantageclaw", nil, "")
-	c.everywhere(t, o.partner, "/api/v1/partner/me", http.StatusOK)
-	c.wires[1].sever()
-	begun := time.Now()
-	eventually(t, "the node cut off answers 503", func() bool {
-		return slices.Equal(c.statuses(o.partner, "/api/v1/partner/me"), []int{http.StatusOK, http.StatusServiceUnavailable})
-	})
-	t.Logf("a node cut off answers 503 after %v", time.Since(begun).Round(time.Millisecond))
-	c.wires[1].mend()
-	c.everywhere(t, o.partner, "/api/v1/partner/me", http.StatusOK)
+	for how, cut := range map[string]func(){"severed": c.wires[1].sever, "silent": func() { c.wires[1].silent.Store(true) }} {
+		var key struct {
+			KeyID string `json:"key_id"`
+			Key   string `json:"key"`
+		}
+		c.nodes[0].must(t, http.StatusCreated, "POST", o.path("/keys"), map[string]any{"scopes": []string{"webhooks:manage"}, "mode": "test"}, &key)
+		c.everywhere(t, key.Key, "/api/v1/partner/me", http.StatusOK)
+		cut()
+		begun := time.Now()
+		c.nodes[0].must(t, http.StatusNoContent, "DELETE", o.path("/keys/"+key.KeyID), nil, nil)
+		if r, err := c.nodes[0].as(key.Key, "GET", "/api/v1/partner/me", nil); err != nil || r.status != http.StatusUnauthorized {
+			t.Errorf("%s: the node that revoked a key answers %d, %v", how, r.status, err)
+		}
+		eventually(t, "the node cut off takes the key no more", func() bool {
+			r, err := c.nodes[1].as(key.Key, "GET", "/api/v1/partner/me", nil)
+			return err == nil && r.status == http.StatusServiceUnavailable
+		})
+		t.Logf("%s: a revoked key works nowhere after %v", how, time.Since(begun).Round(time.Millisecond))
+		c.wires[1].mend()
+		c.everywhere(t, o.partner, "/api/v1/partner/me", http.StatusOK)
+		if r, err := c.nodes[1].as(key.Key, "GET", "/api/v1/partner/me", nil); err != nil || r.status != http.StatusUnauthorized {
+			t.Errorf("%s: the node that was cut off answers %d, %v", how, r.status, err)
+		}
+	}
 }
 
 // The others take over the retries of a node that is dead.
