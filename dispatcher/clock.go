@@ -160,6 +160,8 @@ func (d *Dispatcher) offer(ctx context.Context, l *lane, known domain.Delivery, 
 		}
 		if !offered {
 			d.lanes.release(l, id, err == nil)
+		} else if !d.Alone {
+			d.elsewhere.add(l, known)
 		}
 	})
 }
@@ -185,6 +187,7 @@ func (d *Dispatcher) runSweep(ctx context.Context, consumed <-chan struct{}) {
 			}
 			t.work.pending.Done()
 		}
+		d.settleElsewhere()
 		d.lanes.sweep()
 	}
 }

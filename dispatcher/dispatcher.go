@@ -139,6 +139,7 @@ type Dispatcher struct {
 	Config
 	lanes      *lanes
 	recipients recipients
+	elsewhere  elsewhere
 	offering   sync.WaitGroup  // the goroutines that record RetryDue
 	offers     chan struct{}   // a token for each RetryDue being recorded
 	joined     chan struct{}   // closed when the group exists

@@ -357,3 +357,28 @@ func TestRetriesOfADeadNodeAreTakenOver(t *testing.T) {
 		}
 	}
 }
+
+// Retries go on at the pace of the nodes together: what a node offers and another attempts keeps no room for long.
+func TestNodesShareRetries(t *testing.T) {
+	t.Parallel()
+	c := newCluster(t, 3)
+	r := newReceiver(t, func(_ string, n int) int {
+		if n == 1 {
+			return http.StatusServiceUnavailable
+		}
+		return http.StatusOK
+	})
+	r.slim = true
+	o := c.nodes[0].organize(t, "retries", "standard", []string{"1s", "1s"}, "")
+	o.subscribe(t, r.URL+"/hook")
+	const many = 1000
+	batch := slices.Repeat([]json.RawMessage{json.RawMessage(fmt.Sprintf(`{"type":%q,"data":{}}`, thing))}, many)
+	o.mustAs(t, o.platform, http.StatusOK, "POST", o.path("/events"), batch, nil)
+	begun := time.Now()
+	eventually(t, "every retry arrives", func() bool {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return len(r.successes) == many
+	})
+	t.Logf("%d retries on three nodes within %v", many, time.Since(begun).Round(time.Millisecond))
+}
