@@ -88,8 +88,8 @@ func TestAnExportOfAMillionFactsTakesNoMemory(t *testing.T) {
 		t.Errorf("%d rows of %d came; the last line is %s", rows, facts, last)
 	}
 	t.Logf("%d rows, %d MiB; memory held: %d MiB at the first row, at most %d MiB later", rows, bytes>>20, first>>20, most>>20)
-	// The stores work in the background meanwhile.
-	room := max(8<<20, bytes/10)
+	// The stores work in the background meanwhile, and tests before this one leave what is yet to be collected.
+	room := max(16<<20, bytes/10)
 	if most > first+room {
 		t.Errorf("memory grew from %d to %d bytes while %d bytes were exported", first, most, bytes)
 	}
