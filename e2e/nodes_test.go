@@ -116,7 +116,7 @@ func (c *cluster) revokes(t *testing.T, o organization) {
 		KeyID string `json:"key_id"`
 		Key   string `json:"key"`
 	}
-	c.nodes[1].must(t, http.StatusCreated, "POST", o.path("/keys"), map[string]any{"scopes": []string{"webhooks:manage"}, "mode": "test"}, &key)
+	c.nodes[1].must(t, http.StatusCreated, "POST", o.path("/keys"), map[string]any{"scopes": []string{"webhooks:manage"}, "mode": "test", "rate_limit_per_minute": 100_000}, &key)
 	c.everywhere(t, key.Key, "/api/v1/partner/me", http.StatusOK)
 	c.nodes[2].must(t, http.StatusNoContent, "DELETE", o.path("/keys/"+key.KeyID), nil, nil)
 	t.Logf("a revoked key stopped working on every node after %v", c.everywhere(t, key.Key, "/api/v1/partner/me", http.StatusUnauthorized))
@@ -304,7 +304,7 @@ func TestANodeCutOffTrustsNoKey(t *testing.T) {
 			KeyID string `json:"key_id"`
 			Key   string `json:"key"`
 		}
-		c.nodes[0].must(t, http.StatusCreated, "POST", o.path("/keys"), map[string]any{"scopes": []string{"webhooks:manage"}, "mode": "test"}, &key)
+		c.nodes[0].must(t, http.StatusCreated, "POST", o.path("/keys"), map[string]any{"scopes": []string{"webhooks:manage"}, "mode": "test", "rate_limit_per_minute": 100_000}, &key)
 		c.everywhere(t, key.Key, "/api/v1/partner/me", http.StatusOK)
 		cut()
 		begun := time.Now()
