@@ -31,7 +31,7 @@ type Config struct {
 	// Now tells how far behind the fold is; no read model depends on it.
 	Now    func() time.Time
 	Logger zerolog.Logger
-	// RebuildRate bounds a rebuild and a verification, in facts per second; 0 is 8,000.
+	// RebuildRate bounds a rebuild and a verification, in facts per second; 0 is 3,000.
 	RebuildRate int
 	// ReconcileRate is how many facts per second are checked against the read models, all the time; 0 is 50, and
 	// less than 0 turns the check off.

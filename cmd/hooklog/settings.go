@@ -136,7 +136,7 @@ func (s *settings) table() []setting {
 			doc: "`NUMBER` of deliveries a second that recoveries redeliver together"},
 		{name: "rate-limit", use: ofServer, value: number(&s.rateLimit, "600", 1),
 			doc: "`NUMBER` of requests a minute that the partner keys of an organization have together; a key may carry its own"},
-		{name: "rebuild-rate", use: ofServer, value: number(&s.rebuildRate, "8000", 1),
+		{name: "rebuild-rate", use: ofServer, value: number(&s.rebuildRate, "3000", 1),
 			doc: "`NUMBER` of facts a second that a rebuild or verification of read models folds at most, so that deliveries do not suffer"},
 		{name: "reconcile-rate", use: ofServer, value: number(&s.reconcileRate, "50", 0),
 			doc: "`NUMBER` of facts a second that are checked against the read models, all the time; 0 checks none"},
