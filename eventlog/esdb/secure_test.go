@@ -103,7 +103,7 @@ func TestTLSAndCredentials(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := reader.Append(soon(t), "s", eventlog.Any, newEvent("t")); !errors.Is(err, esdb.ErrAccessDenied) {
+	if _, err := reader.Append(soon(t), "s", eventlog.NoStream, newEvent("t")); !errors.Is(err, esdb.ErrAccessDenied) {
 		t.Errorf("append of a user who may only read: got %v", err)
 	}
 	if strings.Contains(said.String(), "s3cr") {
