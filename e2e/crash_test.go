@@ -111,7 +111,7 @@ func (c *crash) takeStock(t *testing.T) {
 		}
 	}
 	for event := range l.messages {
-		if !l.byEvent[event].ended() {
+		if l.open(event) {
 			c.open[event]++
 			continue
 		}
@@ -155,7 +155,7 @@ func (c *crash) finish(t *testing.T) ledger {
 func (c *crash) unended(l ledger) int {
 	n := 0
 	for event := range l.messages {
-		if !l.byEvent[event].ended() {
+		if l.open(event) {
 			n++
 		}
 	}

@@ -28,6 +28,9 @@ type recorded struct {
 
 func (r *recorded) ended() bool { return r != nil && (r.delivered || r.dead) }
 
+// open reports whether an event that somebody gets has a delivery without an end.
+func (l ledger) open(event string) bool { return l.messages[event] > 0 && !l.byEvent[event].ended() }
+
 // dumped is the part of a fact that is looked at here.
 type dumped struct {
 	Stream, Type string

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -67,8 +68,9 @@ func (s *server) rebuilding(t *testing.T, startedAt string) bool {
 func TestARebuildUnderLoadSurvivesKills(t *testing.T) {
 	t.Parallel()
 	c := newCrash(t, "rebuilt")
-	c.args = []string{"--rebuild-rate", "5"} // slower than what is published on any machine, so that every kill meets it
+	c.args = []string{"--rebuild-rate", "5"} // with what is there already, slow enough on any machine for every kill to meet it
 	c.round(t, nil)
+	c.publishUnasked(t, 3_000)
 	var begun struct {
 		StartedAt string `json:"started_at"`
 	}
@@ -89,6 +91,17 @@ func TestARebuildUnderLoadSurvivesKills(t *testing.T) {
 	c.start(t)
 	c.verifyAll(t)
 	c.sameAfterFoldingAnew(t)
+}
+
+// publishUnasked publishes events that nobody gets: each is a fact to fold and no more.
+func (c *crash) publishUnasked(t *testing.T, n int) {
+	t.Helper()
+	const unasked = "thing.unasked"
+	c.must(t, http.StatusCreated, "POST", c.path("/event-types"), map[string]any{"name": unasked}, nil)
+	for range n / 1000 {
+		batch := "[" + strings.TrimSuffix(strings.Repeat(`{"type":"`+unasked+`","data":{}},`, 1000), ",") + "]"
+		c.mustAs(t, c.platform, http.StatusOK, "POST", c.path("/events"), batch, nil)
+	}
 }
 
 // verifyAll demands that no row of any projection differs from what folding again gives.
