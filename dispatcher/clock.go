@@ -24,25 +24,23 @@ const (
 // runClock offers what is due until ctx ends. Not while the fold catches up, and not while the clock is doubtful.
 func (d *Dispatcher) runClock(ctx context.Context, watch *clockWatch) error {
 	for {
+		now := d.WallClock()
 		if d.caughtUp() && watch.ok() {
-			now := d.WallClock()
 			d.offerLeft(ctx, now)
 			d.offerOverflow(ctx, now)
 			d.offerDue(ctx, now)
 		}
-		if err := d.rest(ctx); err != nil {
+		if err := d.rest(ctx, now); err != nil {
 			return err
 		}
 	}
 }
 
-// rest waits for the next due time, or for news.
-func (d *Dispatcher) rest(ctx context.Context) error {
+// rest waits for the first due time after the round's, or for news.
+func (d *Dispatcher) rest(ctx context.Context, round time.Time) error {
 	wait := clockLongest
-	if next, ok := d.Fold.NextDue(); ok {
-		if until := next.Sub(d.WallClock()); until > 0 {
-			wait = min(wait, until)
-		}
+	if next, ok := d.Fold.NextDue(round); ok {
+		wait = min(wait, next.Sub(d.WallClock()))
 	}
 	timer := time.NewTimer(max(wait, clockRest))
 	defer timer.Stop()

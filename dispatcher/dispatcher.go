@@ -54,8 +54,8 @@ type Fold interface {
 	DueSubscriptions(now time.Time, yield func(id domain.SubscriptionID, earliest time.Time) bool)
 	// Due returns a subscription's deliveries to offer at the given time, oldest first.
 	Due(id domain.SubscriptionID, now time.Time, limit int) ([]DueDelivery, error)
-	// NextDue returns the earliest time at which there is something to offer.
-	NextDue() (time.Time, bool)
+	// NextDue returns the earliest time after now at which there is something more to offer.
+	NextDue(now time.Time) (time.Time, bool)
 	// DueChanged pulses when NextDue may have become earlier.
 	DueChanged() <-chan struct{}
 	// AtLimit returns the active subscriptions that failures are to disable.

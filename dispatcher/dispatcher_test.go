@@ -76,6 +76,49 @@ func TestAFailingDeliveryKeepsTheDocumentedSchedule(t *testing.T) {
 	})
 }
 
+// Retries that are due shortly after one another keep their schedules each: what was offered a moment ago, or cannot be
+// offered now, makes nothing late.
+func TestRetriesDueShortlyAfterOneAnotherAreNotLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		failing := map[string]bool{}
+		r.receiver = func(q egress.Request) egress.Result {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if !failing[string(q.Body)] {
+				failing[string(q.Body)] = true
+				return answer(500)
+			}
+			return answer(200)
+		}
+		r.start()
+		defer func() { r.stop() }()
+		org := r.organization("acme", "vantageclaw", domain.Duration(time.Second))
+		r.subscribe(org, "https://example.com/one")
+		r.subscribe(org, "https://example.com/two")
+		for n := range 30 {
+			r.publish(org, n)
+			time.Sleep(70 * time.Millisecond)
+		}
+		time.Sleep(10 * time.Second)
+		first := map[string]time.Time{}
+		retries := 0
+		for _, q := range r.got() {
+			at, again := first[q.body]
+			if first[q.body] = q.at; !again {
+				continue
+			}
+			retries++
+			if waited := q.at.Sub(at); waited < time.Second || waited > 1100*time.Millisecond {
+				t.Errorf("a retry came after %v, want 1s", waited)
+			}
+		}
+		if retries != 60 {
+			t.Errorf("%d retries, want 60", retries)
+		}
+	})
+}
+
 func TestNothingFollowsTheTwentiethFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t)

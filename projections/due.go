@@ -23,6 +23,8 @@ type dueIndex struct {
 	mu      sync.Mutex
 	entries map[domain.SubscriptionID]*dueEntry
 	heap    dueHeap
+	// asked is the latest time that was asked about.
+	asked time.Time
 	// open counts the rows, unsent those of them that wait for their first attempt.
 	open, unsent atomic.Int64
 }
@@ -55,7 +57,8 @@ func newDueIndex() *dueIndex {
 }
 
 // apply follows a committed batch: the subscriptions whose rows were all dropped, then the rows that came and went. It
-// reports whether the earliest time has become earlier.
+// reports whether there may be something to offer before NextDue said so: an earlier row came, or one that was due has gone,
+// and with it what is known of its subscription.
 func (x *dueIndex) apply(dropped map[domain.SubscriptionID]struct{}, changes []dueChange) (earlier bool) {
 	if len(dropped) == 0 && len(changes) == 0 {
 		return false
@@ -70,9 +73,10 @@ func (x *dueIndex) apply(dropped map[domain.SubscriptionID]struct{}, changes []d
 	}
 	for _, c := range changes {
 		x.change(c)
+		earlier = earlier || !c.added && !c.at.After(x.asked)
 	}
 	now, has := x.earliest()
-	return has && (!had || now.Before(before))
+	return earlier || has && (!had || now.Before(before))
 }
 
 func (x *dueIndex) change(c dueChange) {
@@ -112,10 +116,32 @@ func (x *dueIndex) earliest() (time.Time, bool) {
 	return x.heap[0].bound, true
 }
 
+// next is the earliest bound after now; false without any.
+func (x *dueIndex) next(now time.Time) (at time.Time, ok bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	var walk func(place int)
+	walk = func(place int) {
+		switch {
+		case place >= len(x.heap):
+		case x.heap[place].bound.After(now):
+			if !ok || x.heap[place].bound.Before(at) {
+				at, ok = x.heap[place].bound, true
+			}
+		default:
+			walk(2*place + 1)
+			walk(2*place + 2)
+		}
+	}
+	walk(0)
+	return at, ok
+}
+
 // until returns copies of the entries whose bound is not after now, as a heap of their own.
 func (x *dueIndex) until(now time.Time) dueHeap {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.asked = now
 	var found dueHeap
 	var walk func(at int)
 	walk = func(at int) {
@@ -277,16 +303,11 @@ func (x *Fold) Due(id domain.SubscriptionID, now time.Time, limit int) ([]DueDel
 	return due, err
 }
 
-// NextDue returns the earliest time at which there may be something to offer; it is never too late. False means that
-// every delivery has ended.
-func (x *Fold) NextDue() (time.Time, bool) {
-	due := x.now().due
-	due.mu.Lock()
-	defer due.mu.Unlock()
-	return due.earliest()
-}
+// NextDue returns the earliest time after now at which there may be something to offer that is not offered at now; it is never
+// too late, unless DueChanged pulses. False means that nothing will be.
+func (x *Fold) NextDue(now time.Time) (time.Time, bool) { return x.now().due.next(now) }
 
-// DueChanged pulses when NextDue has become earlier.
+// DueChanged pulses when there may be something to offer earlier than NextDue said.
 func (x *Fold) DueChanged() <-chan struct{} { return x.dueChanged }
 
 // OpenDeliveries counts the deliveries without an end, as of the last committed fact.

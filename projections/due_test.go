@@ -19,7 +19,7 @@ func TestFirstAttemptsHaveTheirGrace(t *testing.T) {
 	delivery := deliveryTo(id, of, sub)
 	eligible := of.PublishedAt.Add(domain.OfferGrace)
 	x := folded(t, s)
-	if got, ok := x.NextDue(); !ok || !got.Equal(eligible) {
+	if got, ok := x.NextDue(of.PublishedAt); !ok || !got.Equal(eligible) {
 		t.Errorf("next due %v %t, want %v", got, ok, eligible)
 	}
 	if got := offered(t, x, eligible.Add(-time.Microsecond)); len(got) != 0 {
@@ -62,7 +62,7 @@ func TestFirstAttemptsHaveTheirGrace(t *testing.T) {
 	if got := offered(t, x, due.Add(time.Hour)); len(got) != 0 || x.OpenDeliveries() != 0 {
 		t.Errorf("offered %v after its end; %d open", got, x.OpenDeliveries())
 	}
-	if at, ok := x.NextDue(); ok {
+	if at, ok := x.NextDue(time.Time{}); ok {
 		t.Errorf("next due %v, though everything has ended and was looked at", at)
 	}
 }

@@ -46,7 +46,7 @@ type Fold struct {
 	current  atomic.Pointer[models]
 	progress *progress
 	skips    *skips
-	// dueChanged pulses when NextDue has become earlier, limit when a subscription reached its limit, noticed when there
+	// dueChanged pulses when NextDue may have become earlier, limit when a subscription reached its limit, noticed when there
 	// is a turn or a notice to see to.
 	dueChanged, limit, noticed pulse
 	// recoveriesChanged pulses when the open recoveries have changed.
