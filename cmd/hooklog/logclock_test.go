@@ -107,6 +107,7 @@ func TestANodeWhoseClockIsOffTakesNoWork(t *testing.T) {
 }
 
 func testClock(t *testing.T, off time.Duration) {
+	const slack = 10 // seconds that a busy machine may take between two looks at a clock
 	h, log, dir := startHook(t), startLogNode(t), t.TempDir()
 	keyset := filepath.Join(dir, "keyset.json")
 	succeed(t, nil, "keyset", "new", keyset)
@@ -137,9 +138,9 @@ func testClock(t *testing.T, off time.Duration) {
 	})
 	eventually(t, "the distance is told", func() bool {
 		seconds, known := clockTold(t, wrong)
-		return known && seconds > off.Seconds()-2 && seconds < off.Seconds()+2
+		return known && seconds > off.Seconds()-slack && seconds < off.Seconds()+slack
 	})
-	if seconds, known := clockTold(t, right); !known || seconds < -2 || seconds > 2 {
+	if seconds, known := clockTold(t, right); !known || seconds < -slack || seconds > slack {
 		t.Errorf("the node whose clock is right tells %v, %v", seconds, known)
 	}
 	eventually(t, "it says so", func() bool { return strings.Contains(wrong.log.String(), "far from the log's time") })
@@ -167,7 +168,7 @@ func TestClocksAreComparedByAppends(t *testing.T) {
 	}
 	about := func(want time.Duration) {
 		t.Helper()
-		if d, known := c.distance(); !known || (d-want).Abs() > 2*time.Second {
+		if d, known := c.distance(); !known || (d-want).Abs() > 10*time.Second {
 			t.Errorf("got %v, %v; want %v", d, known, want)
 		}
 	}

@@ -41,6 +41,7 @@ func TestHelpVersionAndCompletion(t *testing.T) {
 		{nil, []string{"Usage:"}},
 		{[]string{"serve", "--help"}, []string{"--listen ADDRESS", "--allow-insecure-targets CIDR", "(default 127.0.0.1:8080)"}},
 		{[]string{"version"}, []string{"hooklog ", "go1."}},
+		{[]string{"version", "--json"}, []string{`"version": "`, `"go": "go1.`}},
 		{[]string{"completion", "bash"}, []string{"__start_hooklog"}},
 		{[]string{"__complete", "log", ""}, []string{"verify", "dump", "backup"}},
 	} {

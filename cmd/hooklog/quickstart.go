@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -72,31 +73,26 @@ func (p *program) quickstartCommand() *cobra.Command {
 		Example: "  hooklog quickstart --url http://127.0.0.1:8080 --receiver https://example.com/webhooks"}
 	c.Flags().StringVar(&q.slug, "slug", "quickstart", "`SLUG` of the organization")
 	c.Flags().StringVar(&q.target, "receiver", "https://example.com/webhooks", "`URL` that gets the event; give one of yours")
-	cfg := configure(c, ofClient)
-	c.RunE = func(c *cobra.Command, _ []string) error {
-		if err := cfg.load(c.Flags(), p.env); err != nil {
-			return err
+	return p.clientCommand(c, func(ctx context.Context, operator *client, _ []string, s show) error {
+		q.name = q.slug
+		if s.json {
+			return q.listed(ctx, operator, s)
 		}
-		operator, err := newClient(&cfg.settings)
-		if err != nil {
-			return err
-		}
-		return p.quickstart(c.Context(), operator, q)
-	}
-	return c
+		return q.told(ctx, operator, s)
+	})
 }
 
-func (p *program) quickstart(ctx context.Context, operator *client, q quickstart) error {
-	q.name = q.slug
+// told takes the steps and tells people of each as it is done.
+func (q quickstart) told(ctx context.Context, operator *client, s show) error {
 	own := operator.key
 	operator.trace = func(c *client, k call, a answer) {
 		name := "HOOKLOG_KEY"
 		if !c.key.Equal(own) {
 			name = "PARTNER_KEY"
 		}
-		fmt.Fprintf(p.out, "$ %s\n%s\n\n", curl(c.base.String(), `"Authorization: Bearer $`+name+`"`, k), indented(a))
+		fmt.Fprintf(s.out, "$ %s\n%s\n\n", curl(c.base.String(), `"Authorization: Bearer $`+name+`"`, k), indented(a))
 	}
-	s, err := q.begin(ctx, operator)
+	made, err := q.begin(ctx, operator)
 	if err != nil {
 		return err
 	}
@@ -104,10 +100,36 @@ func (p *program) quickstart(ctx context.Context, operator *client, q quickstart
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(p.out, "HOOKLOG_KEY is your operator key, PARTNER_KEY the one issued above.\n"+
+	_, err = fmt.Fprintf(s.out, "HOOKLOG_KEY is your operator key, PARTNER_KEY the one issued above.\n"+
 		"%s is on its way to %s, signed with the secret shown above. Where it stands:\n  hooklog subscriptions list --org %s --url %s\n",
-		a.EventID, printable(s.subscription.URL), q.slug, operator.base)
+		a.EventID, printable(made.subscription.URL), q.slug, operator.base)
 	return err
+}
+
+// step is a call and its answer, for programs.
+type step struct {
+	Method string          `json:"method"`
+	Path   string          `json:"path"`
+	Body   json.RawMessage `json:"body"`
+	Status int             `json:"status"`
+	Answer json.RawMessage `json:"answer"`
+}
+
+// listed takes the steps and lists them all for a program; those taken before one that fails, too.
+func (q quickstart) listed(ctx context.Context, operator *client, s show) error {
+	steps := []step{}
+	operator.trace = func(_ *client, k call, a answer) {
+		steps = append(steps, step{k.method, k.path, k.body, a.status, a.body})
+	}
+	_, failed := q.begin(ctx, operator)
+	if failed == nil {
+		_, failed = q.publish(ctx, operator)
+	}
+	raw, err := encodeJSON(steps)
+	if err == nil {
+		err = s.raw(raw)
+	}
+	return errors.Join(failed, err)
 }
 
 // curl writes a call as a shell would make it. authorization is a shell word.

@@ -299,6 +299,15 @@ func TestQuickstartShowsEachCall(t *testing.T) {
 	}
 	eventually(t, "the event arrives", func() bool { return len(h.got()) == 1 })
 	fail(t, exitFailed, nil, []string{"quickstart", "--url", s.url, "--data", s.data}, "409")
+
+	steps := decode[[]step](t, succeed(t, s.env(), "quickstart", "--slug", "programs", "--receiver", h.url, "--json"))
+	if len(steps) != 5 || steps[4].Status != http.StatusAccepted || decode[published](t, string(steps[4].Answer)).Deliveries != 1 {
+		t.Errorf("quickstart --json lists %+v", steps)
+	}
+	again := hooklog(t, s.env(), "quickstart", "--slug", "programs", "--json")
+	if steps = decode[[]step](t, again.out); again.code != exitFailed || len(steps) != 1 || steps[0].Status != http.StatusConflict {
+		t.Errorf("quickstart --json of what is there: exit code %d, %+v", again.code, steps)
+	}
 }
 
 func TestAStopLetsAttemptsFinish(t *testing.T) {

@@ -10,9 +10,12 @@ import (
 
 // build says what this binary is.
 type build struct {
-	Version, Revision, Time string
-	Modified                bool
-	Go, Platform            string
+	Version  string `json:"version"`
+	Revision string `json:"revision,omitzero"`
+	Time     string `json:"time,omitzero"`
+	Modified bool   `json:"modified"`
+	Go       string `json:"go"`
+	Platform string `json:"platform"`
 }
 
 // thisBuild asks the binary itself; what it was built without stays empty.
@@ -51,9 +54,20 @@ func (b build) String() string {
 }
 
 func (p *program) versionCommand() *cobra.Command {
-	return &cobra.Command{Use: "version", Short: "Say which build this is", Args: noArguments,
+	var asJSON bool
+	c := &cobra.Command{Use: "version", Short: "Say which build this is", Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintln(p.out, thisBuild())
-			return err
+			b := thisBuild()
+			if !asJSON {
+				_, err := fmt.Fprintln(p.out, b)
+				return err
+			}
+			raw, err := encodeJSON(b)
+			if err != nil {
+				return err
+			}
+			return show{out: p.out}.raw(raw)
 		}}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON for programs")
+	return c
 }
