@@ -25,12 +25,22 @@ func TestGroupsAndStreamsAreListed(t *testing.T) {
 		}
 	}
 	for _, name := range []string{"second-v1", "first-v1"} {
-		ctx, leave := context.WithTimeout(t.Context(), 10*time.Millisecond)
+		ctx, leave := context.WithCancel(t.Context())
 		g := eventlog.Group{Name: name, TypePrefixes: []string{"x"}, MessageTimeout: time.Minute}
-		if err := l.Consume(ctx, g, 1, func(context.Context, eventlog.Handed) eventlog.Verdict { return eventlog.Ack }); !errors.Is(err, context.DeadlineExceeded) {
-			t.Fatal(err)
+		left := make(chan error, 1)
+		go func() {
+			left <- l.Consume(ctx, g, 1, func(context.Context, eventlog.Handed) eventlog.Verdict { return eventlog.Ack })
+		}()
+		for s, err := l.Stats(t.Context(), name); err != nil || s.Consumers == 0; s, err = l.Stats(t.Context(), name) {
+			if t.Context().Err() != nil || err != nil && !errors.Is(err, eventlog.ErrNoGroup) {
+				t.Fatalf("nobody consumes %s: %v", name, err)
+			}
+			time.Sleep(time.Millisecond)
 		}
 		leave()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
 	}
 	names, err := l.GroupNames(t.Context())
 	if want := []string{"first-v1", "second-v1"}; err != nil || !slices.Equal(names, want) {

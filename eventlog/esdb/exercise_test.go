@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"syscall"
 	"testing"
 	"time"
 
@@ -49,6 +50,10 @@ func (n *node) start() {
 		n.t.Fatal(err)
 	}
 	listener, err := net.Listen("tcp", n.address)
+	for end := time.Now().Add(patience); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end); {
+		time.Sleep(10 * time.Millisecond) // Somebody's connection has got the port while nobody listened.
+		listener, err = net.Listen("tcp", n.address)
+	}
 	if err != nil {
 		n.t.Fatal(err)
 	}

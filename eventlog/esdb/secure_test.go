@@ -140,7 +140,7 @@ func TestOpenWaitsForTheServer(t *testing.T) {
 	n := newNode(t, esdbserver.Config{Insecure: true})
 	open(t, n.url()) // It goes on without a server, too.
 	n.stop()
-	ctx, cancel := context.WithTimeout(soon(t), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(soon(t), 2*time.Second)
 	defer cancel()
 	if _, err := esdb.Open(ctx, esdb.Config{URL: n.url()}); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("without server: got %v", err)

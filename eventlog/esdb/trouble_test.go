@@ -328,7 +328,7 @@ func TestAnAppendWithoutServerIsAnUnknownOutcomeOrNone(t *testing.T) {
 	p := newProxy(t, n.address)
 	l := open(t, p.url())
 	p.set(0, true)
-	ctx, cancel := context.WithTimeout(soon(t), 200*time.Millisecond)
+	ctx, cancel := context.WithTimeout(soon(t), 2*time.Second)
 	defer cancel()
 	_, err := l.Append(ctx, "s", eventlog.NoStream, newEvent("t"))
 	if !errors.Is(err, eventlog.ErrUnknownOutcome) || !errors.Is(err, context.DeadlineExceeded) {

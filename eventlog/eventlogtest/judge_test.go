@@ -175,7 +175,7 @@ func TestSuiteFindsFaults(t *testing.T) {
 
 func TestJudgePassesASoundLog(t *testing.T) {
 	b := faulty(func(l eventlog.Log) eventlog.Log { return l })
-	b.Features.Patience = 0
+	b.Features.Patience, b.Features.MessageTimeout = 0, 0
 	verdicts := eventlogtest.Judge(t, b)
 	if len(verdicts) < 40 {
 		t.Errorf("only %d rules were judged", len(verdicts))

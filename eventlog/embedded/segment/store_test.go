@@ -106,7 +106,7 @@ func (w *world) append(streams []string, size int) {
 
 // settle waits until there is nothing to do in the background.
 func (w *world) settle() {
-	for range 1000 {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); {
 		if w.store.closable() == nil && w.store.mergeable() == nil {
 			return
 		}
