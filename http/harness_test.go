@@ -41,6 +41,7 @@ type house struct {
 	logged   *lockedBuffer
 	operator string
 	broken   *breakable
+	keys     *sealing.Keyset
 	codec    *domain.Codec
 	// stopFolding lets the read side stand still.
 	stopFolding func()
@@ -56,15 +57,15 @@ func build(t testing.TB, change ...func(*httpd.Config)) *house {
 	var err error
 	h.log, err = embedded.Open("log", embedded.Options{FS: vfs.NewMem(), Fatal: func(err error) { t.Errorf("the log failed: %v", err) }})
 	h.must(err)
-	keys, err := sealing.NewKeyset()
+	h.keys, err = sealing.NewKeyset()
 	h.must(err)
-	h.codec = domain.NewCodec(keys)
-	h.fold, err = projections.Open(projections.Config{Dir: "fold", FS: vfs.NewMem(), Feed: h.log, Streams: h.log, Codec: h.codec, Keys: keys})
+	h.codec = domain.NewCodec(h.keys)
+	h.fold, err = projections.Open(projections.Config{Dir: "fold", FS: vfs.NewMem(), Feed: h.log, Streams: h.log, Codec: h.codec, Keys: h.keys})
 	h.must(err)
 	h.run()
 	h.lag = &lagging{Fold: h.fold}
 	h.broken = &breakable{Streams: h.log}
-	h.commands, err = commands.New(commands.Config{Log: h.broken, Keys: keys, Directory: h.fold, URLs: urls{}})
+	h.commands, err = commands.New(commands.Config{Log: h.broken, Keys: h.keys, Directory: h.fold, URLs: urls{}})
 	h.must(err)
 	config := httpd.Config{Commands: h.commands, Fold: h.fold, Positions: positions{h.fold}, Readiness: h.lag,
 		Groups: &oneGroup{}, Backups: &backupsTold{}, Doctor: healthy{},

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hooklog/hooklog/commands"
 	"github.com/hooklog/hooklog/domain"
 )
 
@@ -72,13 +73,13 @@ func (s *scene) badKeys(org domain.OrganizationID) {
 	s.organization("shut")
 	s.shut = s.partnerKey("shut")
 	s.want(204, "DELETE", "/api/v1/organizations/shut", s.operator, "")
-	k, at, err := s.commands.IssueKey(s.Context(), by, domain.KeyRequest{Organization: org, Mode: "test", ExpiresAt: time.Now().Add(50 * time.Millisecond)})
+	anHourAgo := func() time.Time { return time.Now().Add(-time.Hour) }
+	past, err := commands.New(commands.Config{Log: s.broken, Keys: s.keys, Directory: s.fold, URLs: urls{}, Now: anHourAgo})
+	s.must(err)
+	k, at, err := past.IssueKey(s.Context(), by, domain.KeyRequest{Organization: org, Mode: "test", ExpiresAt: time.Now().Add(-time.Minute)})
 	s.must(err)
 	s.must(s.fold.WaitFor(s.Context(), at))
 	s.expired = k.Token.Reveal()
-	for time.Now().Before(k.ExpiresAt) {
-		time.Sleep(time.Millisecond)
-	}
 }
 
 // refusal is one way to be refused. Row names it in docs/contract.md.

@@ -146,13 +146,14 @@ func TestASimulationMayOutlastTheServersDeadlines(t *testing.T) {
 	h, f := slowly(t)
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = httpd.NewServer("", h.api)
-	server.Config.ReadTimeout, server.Config.WriteTimeout = 200*time.Millisecond, 200*time.Millisecond
+	const deadline = time.Second
+	server.Config.ReadTimeout, server.Config.WriteTimeout = deadline, deadline
 	server.Start()
 	defer server.Close()
 	h.url = server.URL
 	go func() {
 		<-f.begun
-		time.Sleep(500 * time.Millisecond)
+		time.Sleep(deadline * 3 / 2)
 		close(f.goOn)
 	}()
 	h.want(200, "POST", simulations, h.operator, simulationOf(""))
