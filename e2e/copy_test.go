@@ -48,7 +48,7 @@ func newMoving(t *testing.T) *moving {
 	m.organization = newServer(t).organize(t, "moving", "standard", nil, "")
 	m.goodID = m.subscribeWith(t, m.good.URL, "1s")
 	m.deadID = m.subscribeWith(t, m.dead.URL, "1s")
-	m.subscribeWith(t, m.waiting.URL, slices.Repeat([]string{"2s"}, 20)...)
+	m.subscribeWith(t, m.waiting.URL, slices.Repeat([]string{"4s"}, 20)...)
 	for i := range 30 {
 		m.events = append(m.events, m.publish(t, fmt.Sprintf(`{"n":%d}`, i)).EventID)
 	}
@@ -59,7 +59,7 @@ func newMoving(t *testing.T) *moving {
 	})
 	eventually(t, "the ends are listed", func() bool {
 		rows, _ := m.failures(t, m.deadID, 200, "")
-		return len(rows) == 2*len(m.events)
+		return len(rows) == 2*len(m.events) && len(m.everyDelivery(t, m.goodID, "&status=success").Items) == len(m.events)
 	})
 	return m
 }

@@ -98,21 +98,22 @@ func checkRows(t *testing.T, rows []failure, webhook, event string) {
 	}
 }
 
-// pageWhileNewRowsArrive goes through all failures in pages of two, with a new failed attempt between any two pages.
+// pageWhileNewRowsArrive goes through all failures in pages of three, with a new failed attempt between any two pages.
 func pageWhileNewRowsArrive(t *testing.T, o organization, webhook string) []failure {
 	t.Helper()
 	newest := func() string {
 		rows, _ := o.failures(t, webhook, 1, "")
 		return rows[0].ID
 	}
-	all, cursor := o.failures(t, webhook, 2, "")
+	const size = 3
+	all, cursor := o.failures(t, webhook, size, "")
 	for cursor != "" {
 		before := newest()
 		o.publish(t, `{"n":0}`)
 		eventually(t, "a new row", func() bool { return newest() != before })
 		var page []failure
-		if page, cursor = o.failures(t, webhook, 2, cursor); len(page) > 2 || len(page) == 0 {
-			t.Fatalf("a page of 2 has %d rows", len(page))
+		if page, cursor = o.failures(t, webhook, size, cursor); len(page) > size || len(page) == 0 {
+			t.Fatalf("a page of %d has %d rows", size, len(page))
 		}
 		all = append(all, page...)
 	}

@@ -149,13 +149,14 @@ type storm struct {
 	mu           sync.Mutex
 	acknowledged []string
 	troubles     int
+	over         map[string]bool // deliveries whose end was seen
 }
 
 func newStorm(t *testing.T, slug string) *storm {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	s := &storm{random: rand.New(rand.NewPCG(seed, 1))}
+	s := &storm{random: rand.New(rand.NewPCG(seed, 1)), over: map[string]bool{}}
 	var mu sync.Mutex
 	failing := rand.New(rand.NewPCG(seed, 2))
 	s.receiver = newReceiver(t, func(string, int) int {
@@ -215,6 +216,16 @@ func (s *storm) pause(least, most time.Duration) {
 	time.Sleep(least + time.Duration(s.random.Int64N(int64(most-least)+1)))
 }
 
+// hasEnded reports whether the delivery of an event has an end that is recorded. It is not asked again about one that has.
+func (s *storm) hasEnded(t *testing.T, event string) bool {
+	t.Helper()
+	if !s.over[event] {
+		deliveries := s.explain(t, event).Deliveries
+		s.over[event] = len(deliveries) == 1 && (deliveries[0].Status == "success" || deliveries[0].Status == "dead_letter")
+	}
+	return s.over[event]
+}
+
 // finish waits until everything has ended, and checks what must hold.
 func (s *storm) finish(t *testing.T) {
 	t.Helper()
@@ -225,7 +236,10 @@ func (s *storm) finish(t *testing.T) {
 		})
 	})
 	settled := time.Since(begun)
-	time.Sleep(2 * time.Second) // the last outcomes are recorded, and what must not come would come
+	eventually(t, "the last outcomes are recorded", func() bool {
+		return !slices.ContainsFunc(s.acknowledged, func(e string) bool { return !s.hasEnded(t, e) })
+	})
+	time.Sleep(2 * time.Second) // what must not come would come
 	l := s.cluster.dump(t)
 	for _, event := range s.acknowledged {
 		if _, ok := l.messages[event]; !ok {
@@ -344,15 +358,19 @@ func TestRetriesOfADeadNodeAreTakenOver(t *testing.T) {
 	eventually(t, "every first attempt is made", func() bool {
 		return !slices.ContainsFunc(events, func(e string) bool { return r.count(e) == 0 })
 	})
-	time.Sleep(500 * time.Millisecond) // they are recorded
+	eventually(t, "they are recorded", func() bool {
+		return !slices.ContainsFunc(events, func(e string) bool { return o.explain(t, e).Deliveries[0].Status == "pending" })
+	})
 	c.nodes[0].kill(t)
+	o = o.at(c.nodes[1])
 	begun := time.Now()
 	eventually(t, "every retry is made", func() bool {
 		return !slices.ContainsFunc(events, func(e string) bool { return !r.succeeded(e) })
 	})
 	t.Logf("all retries arrived %v after the kill; they were due 3 s after their first attempts", time.Since(begun).Round(time.Millisecond))
 	for _, e := range events {
-		if n := r.count(e); n != 2 {
+		// A retry that was on the wire at the kill may be repeated.
+		if n := r.count(e); n < 2 || n > 3 {
 			t.Errorf("event %s was sent %d times", e, n)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -97,14 +98,28 @@ func newServerIn(t *testing.T, data string, args ...string) *server {
 	return s
 }
 
+// freeAddress finds an address at which nobody listens. It stays free while nobody of the test does: its port is below those
+// that systems hand out by themselves, and the same port of another loopback address, where there are several, is kept as a
+// sign to all other tests.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range 1000 {
+		port := 10_000 + rand.IntN(20_000)
+		address := fmt.Sprintf("127.0.0.1:%d", port)
+		sign, err := net.Listen("tcp", fmt.Sprintf("127.0.0.77:%d", port))
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue
+		}
+		if err == nil {
+			t.Cleanup(func() { sign.Close() })
+		}
+		if l, err := net.Listen("tcp", address); err == nil {
+			l.Close()
+			return address
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	t.Fatal("no port is free")
+	return ""
 }
 
 // start runs the program and waits until it is ready.
