@@ -36,7 +36,7 @@ var mayImport = map[string][]string{
 	"http":                  {"domain", "commands", "projections", "webhook", "http/dashboard"},
 	"http/dashboard":        {"domain", "commands", "projections", "webhook"},
 	"cmd/hooklog":           {"*"},
-	"cmd/hooklog-bench":     {"eventlog", "eventlog/embedded"},
+	"cmd/hooklog-bench":     {"eventlog", "eventlog/embedded", "eventlog/esdb"},
 	"e2e":                   {},
 	"examples":              {},
 	"examples/go":           {"webhook"},

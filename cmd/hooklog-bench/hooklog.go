@@ -20,6 +20,7 @@ type server struct {
 	*process
 	dir     string
 	binary  string
+	more    []string // arguments
 	listen  string
 	control string
 	key     string
@@ -35,9 +36,9 @@ func buildHooklog(ctx context.Context, dir string) (string, error) {
 	return binary, nil
 }
 
-// startHooklog starts a server on a data directory and waits until it is ready.
-func startHooklog(ctx context.Context, binary, dir string) (*server, error) {
-	s := &server{binary: binary, dir: dir}
+// startHooklog starts a server on a data directory, with more arguments if any are given, and waits until it is ready.
+func startHooklog(ctx context.Context, binary, dir string, more ...string) (*server, error) {
+	s := &server{binary: binary, dir: dir, more: more}
 	var err error
 	if s.listen, err = freeAddress(); err != nil {
 		return nil, err
@@ -67,8 +68,8 @@ func (s *server) start(ctx context.Context) error {
 		return err
 	}
 	defer log.Close()
-	cmd := exec.CommandContext(ctx, s.binary, "serve", "--data", s.dir, "--listen", s.listen, "--operator-listen", s.control,
-		"--allow-insecure-targets", "127.0.0.0/8", "--log-format", "json")
+	cmd := exec.CommandContext(ctx, s.binary, append([]string{"serve", "--data", s.dir, "--listen", s.listen, "--operator-listen", s.control,
+		"--allow-insecure-targets", "127.0.0.0/8", "--log-format", "json"}, s.more...)...)
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
 		return err

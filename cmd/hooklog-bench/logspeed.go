@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -24,36 +25,59 @@ func quantile(values []float64, share float64) float64 {
 	return sorted[max(0, min(len(sorted)-1, int(share*float64(len(sorted)))))]
 }
 
-// measureLog measures the embedded log alone, in this process: appends of one event of 500 bytes, each to a new
-// stream and durable, and then reading them all.
-func (b *bench) measureLog(ctx context.Context) (err error) {
+// measureLog measures the embedded log alone, in this process.
+func (b *bench) measureLog(ctx context.Context) error {
 	log, err := embedded.Open(filepath.Join(b.dir, "log"), embedded.Options{})
 	if err != nil {
 		return err
 	}
+	return errors.Join(b.measureLogAlone(ctx, "The embedded log alone", log), log.Close())
+}
+
+// measureLogAlone measures a log that holds nothing: appends of one event of 500 bytes, each to a new stream and durable,
+// then reading them all, and then following the log from its start.
+func (b *bench) measureLogAlone(ctx context.Context, name string, log eventlog.Log) error {
 	n, took, err := appendMany(ctx, log, b.connections)
-	if err == nil {
-		fmt.Fprintf(b.out, "\nThe embedded log alone: %.0f appends/s (durable, %d at once, one event of %d bytes each, to new streams)",
-			float64(n)/took.Seconds(), b.connections, payloadSize)
-		began, read := time.Now(), 0
-		for _, readErr := range log.ReadAll(ctx, eventlog.Position{}) {
-			if err = readErr; err != nil {
-				break
-			}
-			read++
-		}
-		fmt.Fprintf(b.out, "; feed %.0f events/s.\n", float64(read)/time.Since(began).Seconds())
-		if err == nil && read != n {
-			err = fmt.Errorf("%d events were appended and %d read", n, read)
-		}
+	if err != nil {
+		return err
 	}
-	if closed := log.Close(); err == nil {
-		err = closed
+	fmt.Fprintf(b.out, "\n%s: %.0f appends/s (durable, %d at once, one event of %d bytes each, to new streams)",
+		name, float64(n)/took.Seconds(), b.connections, payloadSize)
+	began, read := time.Now(), 0
+	for _, err := range log.ReadAll(ctx, eventlog.Position{}) {
+		if err != nil {
+			return err
+		}
+		read++
 	}
+	fmt.Fprintf(b.out, "; read %.0f events/s", float64(read)/time.Since(began).Seconds())
+	if read != n {
+		return fmt.Errorf("%d events were appended and %d read", n, read)
+	}
+	took, err = catchUp(ctx, log, n)
+	fmt.Fprintf(b.out, "; feed %.0f events/s.\n", float64(n)/took.Seconds())
 	return err
 }
 
-func appendMany(ctx context.Context, log *embedded.Log, writers int) (int, time.Duration, error) {
+// errCaughtUp ends a subscription that got what it was to get.
+var errCaughtUp = errors.New("caught up")
+
+// catchUp subscribes to a log from its start until it got so many events.
+func catchUp(ctx context.Context, log eventlog.Feed, events int) (time.Duration, error) {
+	began, got := time.Now(), 0
+	err := log.Subscribe(ctx, eventlog.Position{}, func(_ context.Context, batch eventlog.Batch) error {
+		if got += len(batch.Events); got >= events {
+			return errCaughtUp
+		}
+		return nil
+	})
+	if errors.Is(err, errCaughtUp) {
+		err = nil
+	}
+	return time.Since(began), err
+}
+
+func appendMany(ctx context.Context, log eventlog.Streams, writers int) (int, time.Duration, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	data := appendPayload(nil, mark{})

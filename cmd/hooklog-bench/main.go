@@ -28,6 +28,7 @@ type options struct {
 	connections int
 	isolation   bool
 	rebuild     bool
+	esdb        bool
 	only        string
 }
 
@@ -62,6 +63,9 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	if o.rebuild {
 		return measureRebuild(ctx, o, out)
 	}
+	if o.esdb {
+		return measureESDB(ctx, o, out)
+	}
 	return measure(ctx, o, out)
 }
 
@@ -78,6 +82,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.connections, "connections", 64, "`NUMBER` of publisher connections")
 	flags.BoolVar(&o.isolation, "isolation", false, "measure what receivers that hang do to those that do not, instead")
 	flags.BoolVar(&o.rebuild, "rebuild", false, "measure what rebuilding all read models does to deliveries, instead")
+	flags.BoolVar(&o.esdb, "esdb", false, "measure Hooklog on a log node, through EventStoreDB's protocol, beside Hooklog on its own log, instead")
 	flags.StringVar(&o.only, "only", "", "measure only the `PARTS` of a round whose letters are given, for profiling: a loop, b relay, c single, d batches")
 	if err := flags.Parse(args); err != nil {
 		return o, err

@@ -25,6 +25,8 @@ type figures struct {
 	rate float64
 	// service, publisher and receiver are CPU time per delivery of these processes, user and system.
 	service, publisher, receiver time.Duration
+	// log is CPU time per delivery of the log node, where there is one.
+	log time.Duration
 }
 
 // meter reads the CPU time of the processes that take part.

@@ -38,7 +38,7 @@ func serviceOf(f figures) float64 { return micros(f.service) }
 func micros(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
 
 // allOf is the CPU time of all processes that take part.
-func allOf(f figures) float64 { return micros(f.service + f.publisher + f.receiver) }
+func allOf(f figures) float64 { return micros(f.service + f.log + f.publisher + f.receiver) }
 
 // ratios divides a figure of one part by that of another in the same round.
 func ratios(over, under *part, pick func(figures) float64) spread {
@@ -66,9 +66,7 @@ func (b *bench) printRounds(parts []*part) {
 		b.rounds, b.seconds, b.connections, payloadSize, window)
 	w := tabwriter.NewWriter(b.out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "\tdeliveries/s\tCPU of the process, µs/delivery\tof all, µs\tp50 ms\tp90 ms\tp99 ms\tlost\ttwice")
-	byLetter := map[string]*part{}
 	for _, p := range parts {
-		byLetter[p.letter] = p
 		var lost, twice int64
 		for _, f := range p.rounds {
 			lost, twice = lost+f.Lost, twice+f.Duplicates
@@ -83,7 +81,15 @@ func (b *bench) printRounds(parts []*part) {
 			wait(func(l latency) uint32 { return l.P99 }), lost, twice)
 	}
 	w.Flush()
-	b.printRatios(byLetter)
+	b.printRatios(lettered(parts))
+}
+
+func lettered(parts []*part) map[string]*part {
+	byLetter := map[string]*part{}
+	for _, p := range parts {
+		byLetter[p.letter] = p
+	}
+	return byLetter
 }
 
 func (b *bench) printRatios(parts map[string]*part) {

@@ -10,7 +10,7 @@ import (
 	"strings"
 )
 
-// part is one of the four things that are compared.
+// part is one of the things that are compared.
 type part struct {
 	letter, name string
 	measure      func(context.Context) (figures, error)
@@ -90,16 +90,8 @@ func (b *bench) stop() error {
 
 func (b *bench) measureAll(ctx context.Context) error {
 	parts := b.parts()
-	for round := range b.rounds {
-		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
-		for _, p := range parts {
-			f, err := p.measure(ctx)
-			if err != nil {
-				return fmt.Errorf("%s: %w", p.name, err)
-			}
-			b.note(p.name, f)
-			p.rounds = append(p.rounds, f)
-		}
+	if err := b.runRounds(ctx, parts); err != nil {
+		return err
 	}
 	b.printRounds(parts)
 	if b.only != "" {
@@ -113,24 +105,32 @@ func (b *bench) measureAll(ctx context.Context) error {
 	return nil
 }
 
+// runRounds measures one part after the other, again and again.
+func (b *bench) runRounds(ctx context.Context, parts []*part) error {
+	for round := range b.rounds {
+		fmt.Fprintf(os.Stderr, "round %d of %d\n", round+1, b.rounds)
+		for _, p := range parts {
+			f, err := p.measure(ctx)
+			if err != nil {
+				return fmt.Errorf("%s: %w", p.name, err)
+			}
+			b.note(p.name, f)
+			p.rounds = append(p.rounds, f)
+		}
+	}
+	return nil
+}
+
 func (b *bench) parts() []*part {
 	relay, single := b.relayPublisher(), b.server.publisher(slug, b.key, b.options, 1, 1)
 	batches := b.server.publisher(slug, b.key, b.options, 100, 1)
-	flow := func(service *process, p *publisher) func(context.Context) (figures, error) {
-		return func(ctx context.Context) (figures, error) {
-			defer p.poster.close()
-			return measureFlow(ctx, b.receiver, service, 1, func(run int) (int, error) {
-				return p.saturate(ctx, b.receiver, run, duration(b.seconds))
-			})
-		}
-	}
 	all := []*part{
 		{letter: "a", name: "bare client loop", measure: func(ctx context.Context) (figures, error) {
 			return measureLoop(ctx, b.receiver, b.options)
 		}},
-		{letter: "b", name: "bare relay", measure: flow(b.relay, relay)},
-		{letter: "c", name: "Hooklog, single", measure: flow(b.server.process, single)},
-		{letter: "d", name: "Hooklog, 100 a batch", measure: flow(b.server.process, batches)},
+		{letter: "b", name: "bare relay", measure: b.flow(b.relay, relay)},
+		{letter: "c", name: "Hooklog, single", measure: b.flow(b.server.process, single)},
+		{letter: "d", name: "Hooklog, 100 a batch", measure: b.flow(b.server.process, batches)},
 	}
 	if b.only == "" {
 		return all
@@ -142,6 +142,16 @@ func (b *bench) parts() []*part {
 		}
 	}
 	return some
+}
+
+// flow measures publishing as fast as it goes to a service.
+func (b *bench) flow(service *process, p *publisher) func(context.Context) (figures, error) {
+	return func(ctx context.Context) (figures, error) {
+		defer p.poster.close()
+		return measureFlow(ctx, b.receiver, service, 1, func(run int) (int, error) {
+			return p.saturate(ctx, b.receiver, run, duration(b.seconds))
+		})
+	}
 }
 
 func (b *bench) relayPublisher() *publisher {
