@@ -60,7 +60,8 @@ type Streams interface {
 // Feed is the reading half of the log: all events of all streams in the order of their positions. No event is shown
 // before it is durable.
 type Feed interface {
-	// Head returns the position of the last event, or the zero Position if the log is empty.
+	// Head returns the position of the last event, or the zero Position if the log is empty. It is the log's own answer,
+	// no older than the call; while the log says nothing it waits, until ctx ends.
 	Head(ctx context.Context) (Position, error)
 	// ReadAll yields all events after the given position up to the head as it is when the read begins or later.
 	// The zero Position is before the first event. It fails with [ErrAhead] if after is past the head.
