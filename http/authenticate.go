@@ -57,17 +57,21 @@ func bearer(values []string) string {
 }
 
 // keyOf returns the key that a token names; the zero Key if there is none. A key that this node has not folded is looked
-// for in its stream, at a bounded rate; so are operators' keys on a node that is behind, whose routes go on answering.
+// for in its stream; so are operators' keys on a node that is behind, whose routes go on answering. The rate of that is
+// bounded, but for who has a key that was good as far as this node knows.
 func (x *exchange) keyOf(token string) (domain.Key, error) {
 	id, _, ok := commands.ParseToken(token)
 	if !ok {
 		return domain.Key{}, nil
 	}
-	if key, ok := x.Fold.Key(id); ok && !(x.route.operatorOnly() && x.behind()) {
+	key, folded := x.Fold.Key(id)
+	if folded && !(x.route.operatorOnly() && x.behind()) {
 		return key, nil
 	}
-	if wait := x.throttle.lookUp(x.r.RemoteAddr); wait > 0 {
-		return domain.Key{}, refuseUntil(codeTooMany, wait, "too many look-ups of unknown keys")
+	if !folded || !commands.VerifyToken(key, token, x.Now()) {
+		if wait := x.throttle.lookUp(x.r.RemoteAddr); wait > 0 {
+			return domain.Key{}, refuseUntil(codeTooMany, wait, "too many look-ups of unknown keys")
+		}
 	}
 	return x.Commands.LoadKey(x.context(), id)
 }
