@@ -1,7 +1,10 @@
 package http_test
 
 import (
+	"bufio"
 	"errors"
+	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -126,6 +129,48 @@ func TestANodeThatIsBehind(t *testing.T) {
 		if got := status("/healthz"); got != 200 {
 			t.Errorf("healthz %d", got)
 		}
+	}
+}
+
+// Requests that no client makes by accident are answered like all others.
+func TestOddRequestsAreAnsweredLikeOthers(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	for request, status := range map[string]int{"OPTIONS * HTTP/1.1": 404, "CONNECT other:80 HTTP/1.1": 404, "TRACE " + me + " HTTP/1.1": 405,
+		"GET /" + me + " HTTP/1.1": 404, "GET /api/v1/partner/./me HTTP/1.1": 404} {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(h.url, "http://"))
+		h.must(err)
+		_, err = fmt.Fprintf(conn, "%s\r\nHost: here\r\nConnection: close\r\nX-Request-Id: odd\r\n\r\n", request)
+		h.must(err)
+		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		h.must(err)
+		if resp.StatusCode != status || resp.Header.Get("X-Request-Id") != "odd" || resp.Header.Get("Content-Type") != "application/problem+json" {
+			t.Errorf("%s: %d %v, want a problem of %d", request, resp.StatusCode, resp.Header, status)
+		}
+		h.must(conn.Close())
+	}
+}
+
+// Who does not send all that was announced is told so before the connection ends.
+func TestABodyThatDoesNotComeIsRefused(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = httpd.NewServer("", h.api)
+	const patience = 3 * time.Second
+	server.Config.WriteTimeout -= server.Config.ReadTimeout - patience // as long after the last byte is awaited as always
+	server.Config.ReadTimeout = patience
+	server.Start()
+	defer server.Close()
+	conn, err := net.Dial("tcp", server.Listener.Addr().String())
+	h.must(err)
+	defer conn.Close()
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{", orgs, h.operator)
+	h.must(err)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	h.must(err)
+	if resp.StatusCode != 422 {
+		t.Errorf("answered %d, want 422", resp.StatusCode)
 	}
 }
 
