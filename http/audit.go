@@ -26,11 +26,7 @@ func (x *exchange) listFacts() error {
 	if form := x.exportForm(); form != nil {
 		return x.export(f, form)
 	}
-	cursor, err := x.cursor()
-	if err != nil {
-		return err
-	}
-	limit, err := x.limit()
+	limit, cursor, err := x.page()
 	if err != nil {
 		return err
 	}

@@ -106,13 +106,17 @@ func (x *exchange) cursor() (string, error) {
 	return strings.Join(values, ""), nil
 }
 
+// page reads which part of a list is asked for.
+func (x *exchange) page() (limit int, cursor string, err error) {
+	if cursor, err = x.cursor(); err == nil {
+		limit, err = x.limit()
+	}
+	return limit, cursor, err
+}
+
 // replyPage answers with the page of a list that the query asks for.
 func replyPage[R, T any](x *exchange, find func(limit int, cursor string) ([]R, string, error), show func(R) T) error {
-	cursor, err := x.cursor()
-	if err != nil {
-		return err
-	}
-	limit, err := x.limit()
+	limit, cursor, err := x.page()
 	if err != nil {
 		return err
 	}

@@ -40,11 +40,7 @@ func (x *exchange) listGetters() error {
 	if err != nil {
 		return err
 	}
-	cursor, err := x.cursor()
-	if err != nil {
-		return err
-	}
-	limit, err := x.limit()
+	limit, cursor, err := x.page()
 	if err != nil {
 		return err
 	}

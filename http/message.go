@@ -74,11 +74,7 @@ func (x *exchange) explainMessage() error {
 	if err != nil {
 		return domain.Refuse(domain.NotFound, "no such event")
 	}
-	cursor, err := x.cursor()
-	if err != nil {
-		return err
-	}
-	limit, err := x.limit()
+	limit, cursor, err := x.page()
 	if err != nil {
 		return err
 	}
