@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"dispatcher/egress":     {},
 	"dispatcher":            {"domain", "eventlog", "sealing", "webhook", "dispatcher/egress"},
 	"notices":               {"domain", "eventlog", "webhook"},
+	"notices/mailtest":      {},
 	"http":                  {"domain", "commands", "projections", "webhook", "http/dashboard"},
 	"http/dashboard":        {"domain", "commands", "projections", "webhook"},
 	"cmd/hooklog":           {"*"},

@@ -12,19 +12,20 @@ import (
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
 	"github.com/hooklog/hooklog/notices"
+	"github.com/hooklog/hooklog/notices/mailtest"
 )
 
 // TestAMailServerOutageIsWaitedOut: the server is dead while the turn happens, the node is restarted meanwhile, and the
-// mail arrives once, encrypted and signed in to, after the server is back.
+// mail arrives once, encrypted and signed in to, after the server is back. It holds the row notices.outage.
 func TestAMailServerOutageIsWaitedOut(t *testing.T) {
-	config, roots := certificate(t)
-	server := newSMTPServer(t, func(s *smtpServer) { s.tls, s.password = config, "pass word" })
-	mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: server.port(), Security: notices.STARTTLS,
+	config, roots := mailtest.Certificate(t)
+	server := mailtest.Start(t, mailtest.Options{TLS: config, Password: "pass word"})
+	mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: server.Port(), Security: notices.STARTTLS,
 		Username: "user", Password: "pass word", From: "Hooklog <notices@example.com>", Roots: roots})
 	must(t, err)
-	server.kill()
+	server.Kill()
 	back := make(chan struct{}) // the server's goroutines stay outside of the bubble
-	go func() { <-back; server.start(); back <- struct{}{} }()
+	go func() { <-back; server.Restart(); back <- struct{}{} }()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, mailer)
 		r.start()
@@ -42,26 +43,82 @@ func TestAMailServerOutageIsWaitedOut(t *testing.T) {
 		<-back
 		time.Sleep(30 * time.Minute)
 	})
-	got := server.got()
+	got := server.Mails()
 	if len(got) != 1 {
 		t.Fatalf("%d mails arrived, want 1", len(got))
 	}
-	if !got[0].tls || !got[0].login || !slices.Equal(got[0].to, []string{"TO:<ops@customer.example>"}) {
+	if !got[0].TLS || !got[0].Login || !slices.Equal(got[0].To, []string{"TO:<ops@customer.example>"}) {
 		t.Errorf("mail %+v", got[0])
 	}
-	header, text, html := parts(t, got[0].data)
+	header, text, html := parts(t, got[0].Data)
 	if !strings.Contains(header.Get("From"), "notices@example.com") || header.Get("Auto-Submitted") != "auto-generated" || header.Get("Message-Id") == "" {
 		t.Errorf("header %v", header)
 	}
 	if !strings.Contains(text, "Orders & <b>more</b>") || !strings.Contains(html, "Orders &amp; &lt;b&gt;more&lt;/b&gt;") || strings.Contains(html, "<b>more") {
 		t.Errorf("text %s\nHTML %s", text, html)
 	}
-	if strings.Contains(got[0].data, "hidden") {
+	if strings.Contains(got[0].Data, "hidden") {
 		t.Error("the mail tells the query of the receiver's URL")
 	}
 }
 
-// TestOnlyConfirmedAddressesGetNotices: the link is sent first; the notice waits until it was used.
+// TestAMailServerIsKilledInTheMiddleOfAMail: whatever it was at, the mail arrives once it is back, and is recorded as
+// sent once; twice it arrives only where it had been taken and that was not said. It holds the row notices.outage.
+func TestAMailServerIsKilledInTheMiddleOfAMail(t *testing.T) {
+	for _, c := range []struct {
+		when string
+		at   mailtest.Stage
+		want int
+	}{
+		{"before its greeting", mailtest.Connected, 1}, {"after the recipient", mailtest.Recipient, 1},
+		{"in the middle of the mail", mailtest.HalfBody, 1}, {"before it says that it took the mail", mailtest.Taken, 2},
+	} {
+		t.Run(c.when, func(t *testing.T) {
+			server := mailtest.Start(t, mailtest.Options{})
+			mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: server.Port(), Security: notices.Plain, From: "notices@example.com"})
+			must(t, err)
+			server.Once(c.at, server.Cut)
+			back := make(chan struct{}) // the server's goroutines stay outside of the bubble
+			go func() { <-back; server.Kill(); server.Restart(); back <- struct{}{} }()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, mailer)
+				r.start()
+				defer func() { r.stop() }()
+				org := r.organization("clawbook")
+				r.confirm(org, "ops@customer.example")
+				sub := r.subscribe(org, "ops@customer.example", nil)
+				r.attempt(org, sub, 404)
+				time.Sleep(5 * time.Minute)
+				if failed := facts[*domain.NoticeFailed](r); len(failed) < 2 || failed[len(failed)-1].Reason != domain.ReasonUnreachable {
+					t.Errorf("failures %+v", failed)
+				}
+				back <- struct{}{}
+				<-back
+				time.Sleep(time.Hour)
+				sent := 0
+				for _, f := range facts[*domain.NoticeSent](r) {
+					if f.Way == domain.ByMail {
+						sent++
+					}
+				}
+				if sent != 1 {
+					t.Errorf("recorded as sent %d times", sent)
+				}
+			})
+			ids := map[string]bool{}
+			for _, m := range server.Mails() {
+				header, _, _ := parts(t, m.Data)
+				ids[header.Get("Message-Id")] = true
+			}
+			if got := server.Mails(); len(got) != c.want || len(ids) != 1 {
+				t.Errorf("%d mails with ids %v, want %d of one", len(got), ids, c.want)
+			}
+		})
+	}
+}
+
+// TestOnlyConfirmedAddressesGetNotices: the link is sent first; the notice waits until it was used. It holds the row
+// notices.confirmed.
 func TestOnlyConfirmedAddressesGetNotices(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -94,7 +151,8 @@ func TestOnlyConfirmedAddressesGetNotices(t *testing.T) {
 	})
 }
 
-// TestTwentyMailsAnHourThenASummary: what goes beyond is told together, once, at the end of the hour.
+// TestTwentyMailsAnHourThenASummary: what goes beyond is told together, once, at the end of the hour. It holds the row
+// notices.hour.
 func TestTwentyMailsAnHourThenASummary(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -193,12 +251,12 @@ func TestATurnIsToldOnceByManyNodesAndRewoundGroups(t *testing.T) {
 	})
 }
 
-// TestWhatTheServerRefusesForGoodIsGivenUp: and a refusal for now is not.
+// TestWhatTheServerRefusesForGoodIsGivenUp: and a refusal for now is not. It holds the row notices.outage.
 func TestWhatTheServerRefusesForGoodIsGivenUp(t *testing.T) {
-	server := newSMTPServer(t, nil)
-	mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: server.port(), Security: notices.Plain, From: "notices@example.com"})
+	server := mailtest.Start(t, mailtest.Options{})
+	mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: server.Port(), Security: notices.Plain, From: "notices@example.com"})
 	must(t, err)
-	server.setRefuse("451 4.3.0 later")
+	server.Refuse("451 4.3.0 later")
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, mailer)
 		r.start()
@@ -208,7 +266,7 @@ func TestWhatTheServerRefusesForGoodIsGivenUp(t *testing.T) {
 		sub := r.subscribe(org, "ops@customer.example", nil)
 		r.attempt(org, sub, 400)
 		time.Sleep(20 * time.Second)
-		server.setRefuse("550 5.1.1 nobody here")
+		server.Refuse("550 5.1.1 nobody here")
 		time.Sleep(20 * time.Minute)
 		var reasons []string
 		for _, f := range facts[*domain.NoticeFailed](r) {
@@ -220,7 +278,7 @@ func TestWhatTheServerRefusesForGoodIsGivenUp(t *testing.T) {
 			t.Errorf("failed with %v", reasons)
 		}
 	})
-	if got := server.got(); len(got) != 0 {
+	if got := server.Mails(); len(got) != 0 {
 		t.Errorf("mails %+v", got)
 	}
 }
@@ -228,17 +286,17 @@ func TestWhatTheServerRefusesForGoodIsGivenUp(t *testing.T) {
 // TestHostileValuesDoNotMakeHeaders: names with line ends, and addresses with them.
 func TestHostileValuesDoNotMakeHeaders(t *testing.T) {
 	t.Parallel()
-	config, roots := certificate(t)
-	server := newSMTPServer(t, func(s *smtpServer) { s.tls, s.implicit = config, true })
-	mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: server.port(), Security: notices.TLS, From: "notices@example.com", Roots: roots})
+	config, roots := mailtest.Certificate(t)
+	server := mailtest.Start(t, mailtest.Options{TLS: config, Implicit: true})
+	mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: server.Port(), Security: notices.TLS, From: "notices@example.com", Roots: roots})
 	must(t, err)
 	hostile := "a\r\nBcc: victim@example.com\r\n\r\nhello\x00\u2028\u202e\x1b[31m" + strings.Repeat("é", 500)
 	must(t, mailer.Send(t.Context(), notices.Mail{ID: hostile, To: []string{"ops@customer.example"}, Subject: hostile, Text: "x", HTML: "y"}))
-	got := server.got()
-	if len(got) != 1 || len(got[0].to) != 1 || !got[0].tls {
+	got := server.Mails()
+	if len(got) != 1 || len(got[0].To) != 1 || !got[0].TLS {
 		t.Fatalf("mails %+v", got)
 	}
-	header, _, _ := parts(t, got[0].data)
+	header, _, _ := parts(t, got[0].Data)
 	for name, values := range header {
 		for _, v := range values {
 			if name == "Bcc" || strings.ContainsAny(v, "\r\n\x00\x1b\u2028\u202e") {
@@ -254,7 +312,7 @@ func TestHostileValuesDoNotMakeHeaders(t *testing.T) {
 		}
 	}
 	must(t, mailer.Send(t.Context(), notices.Mail{ID: "x", To: []string{"a@a.example", "b@b.example"}, Subject: "x", Text: "x", HTML: "y"}))
-	if all := server.got(); len(all) != 2 || len(all[1].to) != 2 || strings.Contains(all[1].data, "a.example") {
+	if all := server.Mails(); len(all) != 2 || len(all[1].To) != 2 || strings.Contains(all[1].Data, "a.example") {
 		t.Errorf("recipients see each other: %+v", all[len(all)-1])
 	}
 }
@@ -262,15 +320,15 @@ func TestHostileValuesDoNotMakeHeaders(t *testing.T) {
 // TestAnUnencryptedServerIsNotTrusted: STARTTLS is demanded, certificates are verified, passwords stay.
 func TestAnUnencryptedServerIsNotTrusted(t *testing.T) {
 	t.Parallel()
-	config, _ := certificate(t)
-	plain := newSMTPServer(t, func(s *smtpServer) { s.password = "p" })
-	unknown := newSMTPServer(t, func(s *smtpServer) { s.tls = config })
-	for what, s := range map[string]*smtpServer{"without STARTTLS": plain, "with a certificate of nobody": unknown} {
-		mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: s.port(), Security: notices.STARTTLS, From: "n@example.com", Username: "user", Password: "p"})
+	config, _ := mailtest.Certificate(t)
+	plain := mailtest.Start(t, mailtest.Options{Password: "p"})
+	unknown := mailtest.Start(t, mailtest.Options{TLS: config})
+	for what, s := range map[string]*mailtest.Server{"without STARTTLS": plain, "with a certificate of nobody": unknown} {
+		mailer, err := notices.NewServer(notices.ServerConfig{Host: "127.0.0.1", Port: s.Port(), Security: notices.STARTTLS, From: "n@example.com", Username: "user", Password: "p"})
 		must(t, err)
 		err = mailer.Send(t.Context(), notices.Mail{ID: "x", To: []string{"a@a.example"}, Subject: "x", Text: "x", HTML: "y"})
 		var refused *notices.MailError
-		if !errors.As(err, &refused) || refused.Permanent || len(s.got()) != 0 {
+		if !errors.As(err, &refused) || refused.Permanent || len(s.Mails()) != 0 {
 			t.Errorf("%s: error %v", what, err)
 		}
 		if err != nil && strings.Contains(err.Error(), "p\x00") {

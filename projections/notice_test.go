@@ -68,6 +68,8 @@ func causes(t *testing.T, x *Fold) (all []string, percents []int) {
 	return all, percents
 }
 
+// TestTurnsAreFoundOnceInLogOrder holds the rows notices.vantageclaw, notices.clawbook, notices.vantagekit,
+// notices.vntana and notices.standard.
 func TestTurnsAreFoundOnceInLogOrder(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -107,6 +109,13 @@ func TestTurnsAreFoundOnceInLogOrder(t *testing.T) {
 				s.failOnce(org, sub)
 			}
 		}, []string{"unhealthy"}, nil},
+		{"warnings on the way to five days, and disabling", "standard", "ops@example.com", []string{"hooklog.*"}, func(s *scribe, org domain.OrganizationID, sub domain.SubscriptionID) {
+			for range 10 {
+				s.failOnce(org, sub)
+				s.now = s.now.Add(12 * time.Hour)
+			}
+			s.write(domain.SubscriptionStream(sub), &domain.SubscriptionDisabled{Organization: org, By: domain.ByFailures})
+		}, []string{"address", "warning", "warning", "warning", "disabled"}, []int{50, 75, 90}},
 		{"a death", "clawbook", "ops@example.com", nil, func(s *scribe, org domain.OrganizationID, sub domain.SubscriptionID) {
 			id, of := s.publish(org, "order.paid", s.seen(sub), domain.Target{Subscription: sub})
 			s.fail(deliveryTo(id, of, sub), 1, 0)
