@@ -25,6 +25,7 @@ func refusedFields(err error) (fields []string) {
 	return fields
 }
 
+// TestASchemaIsEnforcedAtPublishing holds the row publish.measured.
 func TestASchemaIsEnforcedAtPublishing(t *testing.T) {
 	w := newWorld(t)
 	o := w.acme()

@@ -129,7 +129,7 @@ func (r *rig) subscribeInOrder(org domain.OrganizationID) domain.SubscriptionID 
 }
 
 // Two nodes share one log. A message fails once, another dies, one node is killed with a request on the wire: each
-// message waits for the one before it to end, and for nothing else.
+// message waits for the one before it to end, and for nothing else. It holds the row webhooks.ordered.
 func TestStrictOrderOverTwoNodes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -23,7 +23,7 @@ func (r *rig) limited(org domain.OrganizationID, url, bound string) domain.Subsc
 }
 
 // A bounded subscription gets its deliveries evenly and no faster; others do not wait. (What a lane could not even remember
-// is offered only after the grace that other nodes have: hence the longest time here.)
+// is offered only after the grace that other nodes have: hence the longest time here.) It holds the row webhooks.rate.
 func TestABoundedSubscriptionIsAttemptedEvenly(t *testing.T) {
 	for _, c := range []struct {
 		bound    string

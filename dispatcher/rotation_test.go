@@ -13,7 +13,7 @@ import (
 )
 
 // While a secret is rotated, a profile whose signature is a list signs with both, every other with the old one; then all
-// sign with the new one.
+// sign with the new one. It holds the row webhooks.rotate.
 func TestASecretIsRotatedAsTheProfileAllows(t *testing.T) {
 	for _, p := range webhook.Profiles() {
 		t.Run(p.Name(), func(t *testing.T) {

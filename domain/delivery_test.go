@@ -40,7 +40,7 @@ func TestAttemptsInAll(t *testing.T) {
 	}
 }
 
-// TestPermanentAnswers holds the row of docs/contract.md, both edges of each range.
+// TestPermanentAnswers holds the row of docs/contract.md, both edges of each range. It holds the row wire.permanent.
 func TestPermanentAnswers(t *testing.T) {
 	permanent := map[string]func(status int) bool{
 		"vantageclaw": func(int) bool { return false },

@@ -37,6 +37,7 @@ func (r *run) succeed(revision uint64) {
 	r.Health = r.Health.Succeeded(&AttemptSucceeded{Attempt{Revision: revision}})
 }
 
+// TestTwentyFailuresInARowReachTheLimit holds the row wire.disabling.
 func TestTwentyFailuresInARowReachTheLimit(t *testing.T) {
 	for _, name := range []string{"vantageclaw", "vntana"} {
 		r := newRun(t, name)
@@ -134,6 +135,7 @@ func TestUnhealthyFromFiveOn(t *testing.T) {
 	}
 }
 
+// TestStandardDisablesAfterFiveDaysOrA410 holds the row wire.disabling.
 func TestStandardDisablesAfterFiveDaysOrA410(t *testing.T) {
 	const days = 5 * 24 * time.Hour
 	r := newRun(t, "standard")

@@ -149,6 +149,7 @@ func TestCreateAndSettingsRefusals(t *testing.T) {
 	wantCode(t, "a closed organization", err, Conflict)
 }
 
+// TestClients holds the row webhooks.clients.
 func TestClients(t *testing.T) {
 	for c, ok := range map[string]bool{"": true, "folder é/1": true, strings.Repeat("a", 128): true, strings.Repeat("a", 129): false,
 		"\x00": false, "a\x7f": false, "\xff": false, "\u2028": true} {

@@ -22,7 +22,8 @@ func (h *house) page(method, path string) (status int, body string, header http.
 	return answer.StatusCode, string(text), answer.Header
 }
 
-// TestALinkConfirmsAnAddress: looking confirms nothing, posting does, and the address is escaped.
+// TestALinkConfirmsAnAddress: looking confirms nothing, posting does, and the address is escaped. It holds the row
+// notices.confirmed.
 func TestALinkConfirmsAnAddress(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -58,7 +59,8 @@ func TestALinkConfirmsAnAddress(t *testing.T) {
 	}
 }
 
-// TestAnOperatorConfirmsAddresses: by name, and by giving them to webhooks; a partner does not.
+// TestAnOperatorConfirmsAddresses: by name, and by giving them to webhooks; a partner does not. It holds the row
+// addresses.confirm.
 func TestAnOperatorConfirmsAddresses(t *testing.T) {
 	t.Parallel()
 	h := build(t)

@@ -83,8 +83,8 @@ type told struct {
 
 var pastTypes = []string{"a.b", "a.b", "order.paid", "a.c", "message.received"}
 
-// TestThePastIsWhatItWas lets things happen at random, remembers what the API said after each, and asks again as of
-// that place and as of that time.
+// TestThePastIsWhatItWas lets things happen at random, remembers what the API said after each, and asks again as of that
+// place and as of that time. It holds the rows past.webhook, past.organizations, past.catalogue and past.event.
 func TestThePastIsWhatItWas(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -366,6 +366,7 @@ func (w *pastWorld) compare() {
 	}
 }
 
+// TestAPlaceThatIsNotReachedIsWaitedFor holds the row moment.late.
 func TestAPlaceThatIsNotReachedIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	s := stage(t)

@@ -48,6 +48,7 @@ func (h *house) settle() {
 	h.must(h.fold.WaitFor(h.Context(), head))
 }
 
+// TestTheAuditListShowsTheLog holds the rows audit.fact and audit.pages.
 func TestTheAuditListShowsTheLog(t *testing.T) {
 	t.Parallel()
 	s := stage(t)
@@ -144,6 +145,7 @@ func (s *scene) manyEvents(n int) {
 	s.settle()
 }
 
+// TestAnExportCanBeComparedAndTakenUpAgain holds the rows export.fact, export.checkpoint and export.end.
 func TestAnExportCanBeComparedAndTakenUpAgain(t *testing.T) {
 	t.Parallel()
 	s := stage(t)
@@ -265,7 +267,7 @@ func TestADeliverysHistoryIsExported(t *testing.T) {
 	}
 }
 
-// audit.recorded is tried here.
+// TestNothingIsAnsweredThatIsNotRecorded holds the rows audit.recorded and audit.readings.
 func TestNothingIsAnsweredThatIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	s := stage(t)
@@ -377,6 +379,7 @@ func TestAnExportOutlastsTheDeadlinesOfARequest(t *testing.T) {
 	}
 }
 
+// TestAnExportEndsWithItsReaderOrItsNode holds the row export.broken.
 func TestAnExportEndsWithItsReaderOrItsNode(t *testing.T) {
 	t.Parallel()
 	var stopping atomic.Bool

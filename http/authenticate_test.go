@@ -94,6 +94,7 @@ func TestTheSchemeIsTakenInAnyCase(t *testing.T) {
 	}
 }
 
+// TestIdentity holds the row partner.me.
 func TestIdentity(t *testing.T) {
 	t.Parallel()
 	h := build(t)

@@ -44,6 +44,7 @@ func (s *scene) attempts(event, subscription string, statuses ...int) {
 	}
 }
 
+// TestFailures holds the row partner.failures.
 func TestFailures(t *testing.T) {
 	t.Parallel()
 	s := stage(t)
@@ -116,6 +117,7 @@ func TestADisabledWebhookSaysSince(t *testing.T) {
 	}
 }
 
+// TestWhoGetsAnEvent holds the row publish.why.
 func TestWhoGetsAnEvent(t *testing.T) {
 	t.Parallel()
 	s := stage(t)

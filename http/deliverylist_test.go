@@ -93,6 +93,7 @@ func (d *delivered) listed(query string) (ids []string) {
 	}
 }
 
+// TestDeliveriesAreListedAndFiltered holds the row webhooks.deliveries.
 func TestDeliveriesAreListedAndFiltered(t *testing.T) {
 	t.Parallel()
 	d := deliver(t, 16)
@@ -124,6 +125,7 @@ func TestDeliveriesAreListedAndFiltered(t *testing.T) {
 	check("&status=cancelled", func(i int) bool { return i%len(answers) == 1 || i%len(answers) == 3 })
 }
 
+// TestAttemptsAreShownWithAnswersToOwnersAndAddressesToAuditors holds the row webhooks.delivery.
 func TestAttemptsAreShownWithAnswersToOwnersAndAddressesToAuditors(t *testing.T) {
 	t.Parallel()
 	d := deliver(t, 3)
@@ -157,6 +159,8 @@ func TestAttemptsAreShownWithAnswersToOwnersAndAddressesToAuditors(t *testing.T)
 	}
 }
 
+// TestARedeliveryOpensARoundAndARecoveryMany holds the rows webhooks.redeliver, webhooks.recover, webhooks.recovery and
+// webhooks.rounds.
 func TestARedeliveryOpensARoundAndARecoveryMany(t *testing.T) {
 	t.Parallel()
 	d := deliver(t, 8)

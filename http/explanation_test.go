@@ -78,6 +78,7 @@ func TestAWebhooksHistoryTellsEveryChange(t *testing.T) {
 	}
 }
 
+// TestADisabledWebhookIsExplainedByItsFailures holds the row past.explanation.
 func TestADisabledWebhookIsExplainedByItsFailures(t *testing.T) {
 	t.Parallel()
 	s := stage(t)
@@ -196,6 +197,7 @@ func (s *scene) paged(path string, whole answer) {
 	}
 }
 
+// TestWhoWouldGetAType holds the row past.subscribers.
 func TestWhoWouldGetAType(t *testing.T) {
 	t.Parallel()
 	s := stage(t)

@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+// TestAFilterIsPartOfMatching holds the rows webhooks.filter, webhooks.filter-data and webhooks.filter-last.
 func TestAFilterIsPartOfMatching(t *testing.T) {
 	t.Parallel()
 	h, key := platform(t)

@@ -10,6 +10,8 @@ import (
 	httpd "github.com/hooklog/hooklog/http"
 )
 
+// TestAManagedWebhooksLife holds the rows webhooks.create, webhooks.change, webhooks.delete, webhooks.test and
+// webhooks.headers.
 func TestAManagedWebhooksLife(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -55,6 +57,7 @@ func TestAManagedWebhooksLife(t *testing.T) {
 	}
 }
 
+// TestAClientBringsItsSecret holds the row webhooks.secret.
 func TestAClientBringsItsSecret(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -69,6 +72,7 @@ func TestAClientBringsItsSecret(t *testing.T) {
 	h.want(200, "POST", test, key, `{"secret":"mein Geheimnis"}`)
 }
 
+// TestBothSecretsAreGoodWhileOneIsRotated holds the row webhooks.rotate.
 func TestBothSecretsAreGoodWhileOneIsRotated(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -95,6 +99,7 @@ func TestBothSecretsAreGoodWhileOneIsRotated(t *testing.T) {
 	good(third, 200)
 }
 
+// TestChangesAtTheSameTimeAreAllKept holds the row webhooks.patch.
 func TestChangesAtTheSameTimeAreAllKept(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -133,7 +138,7 @@ func TestARetiredTypeStaysInWhatSubscribedToIt(t *testing.T) {
 	h.want(422, "PATCH", path, key, `{"events":["order.paid"]}`)
 }
 
-// However many come at once, ten get in; whoever is deleted makes room.
+// However many come at once, ten get in; whoever is deleted makes room. It holds the row webhooks.ten.
 func TestTheNumberOfWebhooksIsLimitedUnderConcurrentCreation(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -180,6 +185,7 @@ func TestTheNumberOfWebhooksIsLimitedUnderConcurrentCreation(t *testing.T) {
 	h.want(409, "POST", managed, key, `{"url":"https://example.com/over"}`)
 }
 
+// TestMetaTellsProfileLimitsAndSourceRanges holds the rows webhooks.meta and webhooks.catalogue.
 func TestMetaTellsProfileLimitsAndSourceRanges(t *testing.T) {
 	t.Parallel()
 	h := build(t, func(c *httpd.Config) { c.SourceRanges = []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")} })
@@ -204,6 +210,7 @@ func TestMetaTellsProfileLimitsAndSourceRanges(t *testing.T) {
 	}
 }
 
+// TestWebhooksAreListedByPages holds the row webhooks.list.
 func TestWebhooksAreListedByPages(t *testing.T) {
 	t.Parallel()
 	h := build(t)

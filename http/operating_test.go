@@ -40,6 +40,7 @@ func (b *backupsTold) Backup(context.Context) (httpd.Backup, error) {
 		Bytes: 4096, CreatedAt: time.Date(2026, 1, 2, 3, 4, 5, 6000, time.UTC), Took: 1500 * time.Millisecond}, b.err
 }
 
+// TestGroupsAreToldAndReplayed holds the rows groups.list and groups.replay.
 func TestGroupsAreToldAndReplayed(t *testing.T) {
 	t.Parallel()
 	h := build(t, func(c *httpd.Config) { c.Groups, c.Node = &oneGroup{parked: 3}, "node:0123456789abcdef" })
@@ -56,6 +57,7 @@ func TestGroupsAreToldAndReplayed(t *testing.T) {
 	}
 }
 
+// TestABackupIsTold holds the rows backups.make, backup.running and backup.disk.
 func TestABackupIsTold(t *testing.T) {
 	t.Parallel()
 	b := &backupsTold{}
@@ -96,6 +98,7 @@ func (healthy) Doctor(_ context.Context, deep bool) (httpd.Diagnosis, error) {
 	return d, nil
 }
 
+// TestADiagnosisIsTold holds the row doctor.examine.
 func TestADiagnosisIsTold(t *testing.T) {
 	t.Parallel()
 	h := build(t, func(c *httpd.Config) { c.Node = "node:0123456789abcdef" })
@@ -145,6 +148,7 @@ func (p *projectionsTold) Verify(_ context.Context, name string, limit int) (pro
 	return p.verify, nil
 }
 
+// TestProjectionsAreToldAndRebuilt holds the rows projections.list, projections.rebuild and projections.cancel.
 func TestProjectionsAreToldAndRebuilt(t *testing.T) {
 	t.Parallel()
 	p := &projectionsTold{rebuild: &projections.RebuildProgress{Names: []string{"due", "deliveries"}, Why: projections.WhyRequested,
@@ -171,6 +175,7 @@ func TestProjectionsAreToldAndRebuilt(t *testing.T) {
 	}
 }
 
+// TestAVerificationIsTold holds the rows projections.verify and projection.busy.
 func TestAVerificationIsTold(t *testing.T) {
 	t.Parallel()
 	p := &projectionsTold{verify: projections.Verification{Name: "due", At: eventlog.PositionOf(0, 12), Facts: 12, Rows: 3, More: 7, Took: 90 * time.Second,

@@ -5,6 +5,8 @@ import (
 	"testing"
 )
 
+// TestAnOrganizationsLife holds the rows organizations.register, organizations.list, organizations.show,
+// organizations.change and organizations.close.
 func TestAnOrganizationsLife(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -39,6 +41,7 @@ func TestAnOrganizationsLife(t *testing.T) {
 	}
 }
 
+// TestKeys holds the rows keys.issue, keys.list, keys.rotate, keys.revoke and keys.service.
 func TestKeys(t *testing.T) {
 	t.Parallel()
 	h := build(t)
@@ -65,6 +68,7 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestEventTypes holds the rows types.define, types.list, types.describe and types.retire.
 func TestEventTypes(t *testing.T) {
 	t.Parallel()
 	h := build(t)

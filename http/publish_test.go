@@ -23,6 +23,7 @@ func platform(t *testing.T, change ...func(*httpd.Config)) (*house, string) {
 	return h, h.platformKey()
 }
 
+// TestPublishingOne holds the row publish.position.
 func TestPublishingOne(t *testing.T) {
 	t.Parallel()
 	h, key := platform(t)
@@ -42,6 +43,7 @@ func TestPublishingOne(t *testing.T) {
 	}
 }
 
+// TestARepetitionIsAnsweredWithTheFirstResult holds the row publish.once.
 func TestARepetitionIsAnsweredWithTheFirstResult(t *testing.T) {
 	t.Parallel()
 	h, key := platform(t)
@@ -60,6 +62,7 @@ func TestTheLargestMessage(t *testing.T) {
 	h.want(413, "POST", events, key, `{"type":"order.paid","data":`+data[:len(data)-2]+`x"}}`)
 }
 
+// TestAnArray holds the row publish.many.
 func TestAnArray(t *testing.T) {
 	t.Parallel()
 	h, key := platform(t)
@@ -159,6 +162,7 @@ func (s *stream) result() result {
 
 const line = `{"type":"order.paid","data":{}}` + "\n"
 
+// TestLinesAreAnsweredWhileTheyAreSent holds the row publish.lines.
 func TestLinesAreAnsweredWhileTheyAreSent(t *testing.T) {
 	t.Parallel()
 	h, key := platform(t)

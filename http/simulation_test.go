@@ -25,6 +25,7 @@ func simulationOf(members string) string {
 	return fmt.Sprintf(`{"from":%q,"to":%q%s}`, now.Add(-time.Hour).Format(time.RFC3339), now.Add(time.Hour).Format(time.RFC3339), members)
 }
 
+// TestASimulationIsTold holds the row simulations.run.
 func TestASimulationIsTold(t *testing.T) {
 	t.Parallel()
 	s := stage(t)
@@ -85,6 +86,7 @@ func slowly(t *testing.T, change ...func(*httpd.Config)) (*house, *slowFold) {
 	return h, f
 }
 
+// TestTwoSimulationsAtOnce holds the row simulation.busy.
 func TestTwoSimulationsAtOnce(t *testing.T) {
 	t.Parallel()
 	h, f := slowly(t)

@@ -5,6 +5,7 @@ import (
 	"testing"
 )
 
+// TestASubscriptionsLife holds the rows partner.create, partner.list, partner.delete and partner.test.
 func TestASubscriptionsLife(t *testing.T) {
 	t.Parallel()
 	h := build(t)

@@ -30,6 +30,7 @@ func named(t testing.TB, name string) *Profile {
 	return p
 }
 
+// TestBodiesHaveTheDocumentedMembersInOrder holds the row wire.body.
 func TestBodiesHaveTheDocumentedMembersInOrder(t *testing.T) {
 	t.Parallel()
 	const data = `{"name":"Zoë & <b>","n":1}`

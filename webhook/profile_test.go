@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// TestPolicies repeats the table of docs/contract.md in the contract's own spelling.
+// TestPolicies repeats the table of docs/contract.md in the contract's own spelling. It holds the rows wire.timeout,
+// wire.waits and wire.disabling.
 func TestPolicies(t *testing.T) {
 	t.Parallel()
 	type columns struct {
@@ -82,7 +83,7 @@ func brief(notices []Notice) string {
 	return strings.Join(causes, " ")
 }
 
-// TestStatusRules tries every status against the contract's words.
+// TestStatusRules tries every status against the contract's words. It holds the row wire.permanent.
 func TestStatusRules(t *testing.T) {
 	t.Parallel()
 	is4xx := func(status int) bool { return status/100 == 4 }
@@ -135,6 +136,7 @@ func TestCallersCannotChangeAProfile(t *testing.T) {
 	}
 }
 
+// TestCatalogues holds the row wire.catalogue.
 func TestCatalogues(t *testing.T) {
 	t.Parallel()
 	type shape struct {

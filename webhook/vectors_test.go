@@ -43,7 +43,8 @@ func vectors(t testing.TB) golden {
 	return g
 }
 
-// TestPublishedVectors holds the signature vectors that the contracts print.
+// TestPublishedVectors holds the signature vectors that the contracts print. It holds the rows wire.signed,
+// wire.signature and wire.key.
 func TestPublishedVectors(t *testing.T) {
 	t.Parallel()
 	held := map[string]bool{}
@@ -70,7 +71,8 @@ func TestPublishedVectors(t *testing.T) {
 	}
 }
 
-// TestWholeRequests makes the first attempt and a retry of what a platform published, and compares every byte.
+// TestWholeRequests makes the first attempt and a retry of what a platform published, and compares every byte. It holds
+// the rows wire.time, wire.id and wire.headers.
 func TestWholeRequests(t *testing.T) {
 	t.Parallel()
 	held := map[string]bool{}

@@ -9,7 +9,7 @@ import (
 )
 
 // TestADeathIsToldThroughThePipeline: the operational webhook is delivered like every message, and its own death is told
-// nobody.
+// nobody. It holds the row notices.events.
 func TestADeathIsToldThroughThePipeline(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
