@@ -136,11 +136,22 @@ func ParseToken(token string) (id domain.KeyID, secret string, ok bool) {
 // VerifyToken reports whether a token is the key's, at the given time: live, of the right kind, with a good secret.
 // The secrets are compared in constant time.
 func VerifyToken(k domain.Key, token string, now time.Time) bool {
+	_, good := secretOf(k, token, now)
+	return good
+}
+
+// secretOf returns the hash of that secret of a key which its token has; false if the token is not the key's.
+func secretOf(k domain.Key, token string, now time.Time) (hash string, good bool) {
 	id, secret, ok := ParseToken(token)
 	if !ok || id != k.ID || !k.Live(now) || !strings.HasPrefix(token, k.TokenPrefix()) {
-		return false
+		return "", false
 	}
-	return slices.ContainsFunc(k.Hashes(now), func(hash string) bool { return sealing.EqualHash(hash, secret) })
+	hashes := k.Hashes(now)
+	i := slices.IndexFunc(hashes, func(hash string) bool { return sealing.EqualHash(hash, secret) })
+	if i < 0 {
+		return "", false
+	}
+	return hashes[i], true
 }
 
 func tokenOf(k domain.Key, secret string) sealing.Secret {

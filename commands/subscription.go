@@ -254,15 +254,44 @@ func (c *Commands) holdsSecret(ctx context.Context, s domain.Subscription, given
 	}
 	good := false
 	for _, box := range sealed {
-		secret, err := key.Open(box, []byte(s.ID.String()))
+		secret, err := openSecret(key, s.ID, box)
 		if err != nil {
-			return false, fmt.Errorf("open the secret of %s: %w", s.ID, err)
+			return false, err
 		}
-		if sealing.NewSecret(string(secret)).Equal(sealing.NewSecret(given)) {
+		if secret.Equal(sealing.NewSecret(given)) {
 			good = true
 		}
 	}
 	return good, nil
+}
+
+func openSecret(key *sealing.DataKey, owner domain.SubscriptionID, box []byte) (sealing.Secret, error) {
+	secret, err := key.Open(box, []byte(owner.String()))
+	if err != nil {
+		return sealing.Secret{}, fmt.Errorf("open the secret of %s: %w", owner, err)
+	}
+	return sealing.NewSecret(string(secret)), nil
+}
+
+// ReadSecret returns the present secret of a subscription, for its owner. It is refused with Forbidden where the
+// organization's profile shows secrets only once.
+func (c *Commands) ReadSecret(ctx context.Context, s domain.Subscription) (sealing.Secret, error) {
+	o, err := c.organization(ctx, s.Organization)
+	if err != nil {
+		return sealing.Secret{}, err
+	}
+	p, err := profileOf(o)
+	if err != nil {
+		return sealing.Secret{}, err
+	}
+	if !p.SecretReadable() {
+		return sealing.Secret{}, domain.Refuse(domain.Forbidden, "the secret is shown only when it is made")
+	}
+	key, err := c.DataKey(ctx, o.ID)
+	if err != nil {
+		return sealing.Secret{}, err
+	}
+	return openSecret(key, s.ID, s.Secret)
 }
 
 // profileOf returns the profile that an organization was registered with.

@@ -138,6 +138,8 @@ type Subscription struct {
 	PreviousSecret []byte    `json:"previous_secret,omitempty"`
 	PreviousUntil  time.Time `json:"previous_until,omitzero"`
 	CreatedAt      time.Time `json:"created_at"`
+	// UpdatedAt is the time of the last fact folded.
+	UpdatedAt time.Time `json:"updated_at,omitzero"`
 	// Disabled is nil while the subscription is active.
 	Disabled *Disabling `json:"disabled,omitempty"`
 	Deleted  bool       `json:"deleted,omitempty"`
@@ -197,7 +199,7 @@ func (s Subscription) Apply(f Fact, m Meta, revision uint64) Subscription {
 		s.Deleted, s.Lifecycle = true, revision
 		s.Closures = append(slices.Clip(s.Closures), Closure{Revision: revision, At: m.At, Deleted: true})
 	}
-	s.Revision = revision
+	s.Revision, s.UpdatedAt = revision, m.At
 	return s
 }
 

@@ -35,7 +35,7 @@ var table = []projection{
 	{"organizations", 1, corePart, []byte{organizationSpace}},
 	{"keys", 1, keysPart, []byte{keySpace}},
 	{"catalogue", 1, cataloguePart, []byte{eventTypeSpace}},
-	{"subscriptions", 1, corePart, []byte{subscriptionSpace, memberSpace, healthSpace}},
+	{"subscriptions", 2, corePart, []byte{subscriptionSpace, memberSpace, healthSpace}},
 	{"deliveries", 2, corePart, []byte{deliverySpace, messageSpace}},
 	{"failures", 1, failuresPart, []byte{failureSpace}},
 	{"due", 1, corePart, []byte{dueSpace, orderSpace}},
