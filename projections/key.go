@@ -31,6 +31,7 @@ const (
 	noticeDueSpace         // eligible time, notice → nothing: the open ones
 	summarySpace           // notice of a summary → what it tells together
 	orderSpace             // subscription → the first open one of its deliveries in strict order
+	clientSpace            // organization, client → nothing: every folder that a message named
 )
 
 // maxSpaces is more than the number of keyspaces.

@@ -45,6 +45,9 @@ func (x *projector) foldPublished(p placed, f *domain.MessagePublished) error {
 			}
 		}
 	}
+	if err := x.noteClient(f.Organization, f.Client); err != nil {
+		return err
+	}
 	return x.batch.set(messageKey(x.in(messageSpace), id), nil)
 }
 

@@ -15,6 +15,7 @@ const (
 	failuresPart
 	auditPart
 	recoveriesPart
+	clientsPart
 	partCount
 )
 
@@ -43,6 +44,7 @@ var table = []projection{
 	{"notices", 1, corePart, []byte{toldSpace, turnSpace, noticeSpace, noticeDueSpace, summarySpace}},
 	{"audit", auditVersion, auditPart, []byte{auditSpace}},
 	{"recoveries", 1, recoveriesPart, []byte{recoverySpace}},
+	{"clients", 1, clientsPart, []byte{clientSpace}},
 }
 
 // partInfo says what a part is folded from, and what it holds in memory.
@@ -65,6 +67,7 @@ var partInfos = [partCount]partInfo{
 	failuresPart:   {needs: []part{corePart}},
 	auditPart:      {take: func(into, from *models) { into.audit = from.audit }, load: (*models).loadAudit},
 	recoveriesPart: {take: func(into, from *models) { into.recoveries = from.recoveries }, load: (*models).loadRecoveries},
+	clientsPart:    {needs: []part{corePart}},
 }
 
 // projectionNamed finds a projection.

@@ -35,7 +35,7 @@ func total(counts map[string]uint64) (n uint64) {
 
 // fromOneStream are the keyspaces whose rows follow from one stream each.
 var fromOneStream = []byte{organizationSpace, keySpace, eventTypeSpace, subscriptionSpace, memberSpace, deliverySpace, messageSpace,
-	failureSpace, dueSpace}
+	failureSpace, dueSpace, clientSpace}
 
 func TestReconcileFindsWrongAndMissingRows(t *testing.T) {
 	t.Parallel()

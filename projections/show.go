@@ -40,6 +40,7 @@ var showers = [maxSpaces]shower{
 	summarySpace:      {showNoticeKey("summary"), showDocument},
 	orderSpace:        {showSubscriptionKey("first in the order of"), showFirst},
 	recoverySpace:     {showRecoveryKey, showDocument},
+	clientSpace:       {showClientKey, showNothing},
 }
 
 // showKey names a row for people.

@@ -415,6 +415,12 @@ func (s *messageSubject) examine(m *models, facts []placed, f *findings) error {
 	if err := f.row(m, "deliveries", messageKey(m.in(messageSpace), s.id), nil); err != nil {
 		return err
 	}
+	if published.Client != "" {
+		key := appendClientKey(nil, m.in(clientSpace), published.Organization, published.Client)
+		if err := f.row(m, "clients", key, nil); err != nil {
+			return err
+		}
+	}
 	of := published.Of(p.meta)
 	for _, t := range published.Targets {
 		if demanded, known := s.demanded[t.Subscription]; known && !demanded {

@@ -35,6 +35,8 @@ func everything(s *scribe, messages int) {
 	s.deleteSubscription(org, gone)
 	id, of := s.publish(org, "a.b", 1, domain.Target{Subscription: gone}) // had not seen everything
 	s.fail(deliveryTo(id, of, sub), 1, time.Minute)
+	s.publishAs(domain.MessageID(s.id()), &domain.MessagePublished{Organization: org, EventType: "e.f", Client: "spring", OccurredAt: s.now,
+		Payload: []byte("sealed"), PayloadSHA256: []byte("sum")})
 }
 
 func verified(t *testing.T, x *Fold, name string) Verification {
