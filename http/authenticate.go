@@ -18,15 +18,13 @@ type Keys interface {
 // errUnauthenticated is the one answer to every token that is not good.
 var errUnauthenticated = domain.Refuse(domain.Unauthenticated, "a valid key is needed: Authorization: Bearer <key>")
 
-// authenticate finds the caller's key. Whatever is wrong with the token, the refusal is the same; an address that keeps
-// failing is told to wait. A good key is never slowed.
+// authenticate finds the caller's key. Whatever is wrong with what the caller shows, the refusal is the same; an address that
+// keeps failing is told to wait. A good key is never slowed.
 func (x *exchange) authenticate() error {
-	token := bearer(x.r.Header["Authorization"])
-	key, err := x.keyOf(token)
+	key, good, err := x.route.prove(x)
 	if err != nil {
 		return err
 	}
-	good := commands.VerifyToken(key, token, x.Now())
 	if good && key.Partner() {
 		o, err := x.organizationOf(key.Organization)
 		if err != nil {
@@ -38,13 +36,27 @@ func (x *exchange) authenticate() error {
 		if wait := x.throttle.failed(x.r.RemoteAddr); wait > 0 {
 			return refuseUntil(codeTooMany, wait, "too many failed authentications from this address")
 		}
-		return errUnauthenticated
+		return x.route.surface.unknown
 	}
 	x.key = key
 	return nil
 }
 
-// bearer takes the token out of the Authorization header; empty if there is none.
+// bearerKey finds the key whose token is in the Authorization header.
+func (x *exchange) bearerKey() (domain.Key, bool, error) {
+	return x.tokensKey(bearer(x.r.Header["Authorization"]))
+}
+
+// tokensKey finds the key that a token names, and reports whether the token is its own.
+func (x *exchange) tokensKey(token string) (domain.Key, bool, error) {
+	id, _, ok := commands.ParseToken(token)
+	if !ok {
+		return domain.Key{}, false, nil
+	}
+	return x.keyOf(id, func(k domain.Key) bool { return commands.VerifyToken(k, token, x.Now()) })
+}
+
+// bearer takes the token out of the values of a header; empty if there is none.
 func bearer(values []string) string {
 	if len(values) != 1 {
 		return ""
@@ -56,24 +68,21 @@ func bearer(values []string) string {
 	return strings.Trim(token, " ")
 }
 
-// keyOf returns the key that a token names; the zero Key if there is none. A key that this node has not folded is looked
+// keyOf finds a key and reports whether it is good, as the caller judges. A key that this node has not folded is looked
 // for in its stream; so are operators' keys on a node that is behind, whose routes go on answering. The rate of that is
 // bounded, but for who has a key that was good as far as this node knows.
-func (x *exchange) keyOf(token string) (domain.Key, error) {
-	id, _, ok := commands.ParseToken(token)
-	if !ok {
-		return domain.Key{}, nil
-	}
+func (x *exchange) keyOf(id domain.KeyID, good func(domain.Key) bool) (domain.Key, bool, error) {
 	key, folded := x.Fold.Key(id)
 	if folded && !(x.route.operatorOnly() && x.behind()) {
-		return key, nil
+		return key, good(key), nil
 	}
-	if !folded || !commands.VerifyToken(key, token, x.Now()) {
+	if !folded || !good(key) {
 		if wait := x.throttle.lookUp(x.r.RemoteAddr); wait > 0 {
-			return domain.Key{}, refuseUntil(codeTooMany, wait, "too many look-ups of unknown keys")
+			return domain.Key{}, false, refuseUntil(codeTooMany, wait, "too many look-ups of unknown keys")
 		}
 	}
-	return x.Commands.LoadKey(x.context(), id)
+	key, err := x.Commands.LoadKey(x.context(), id)
+	return key, err == nil && good(key), err
 }
 
 // behind reports whether this node's fold is too old to be trusted.

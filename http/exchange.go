@@ -24,6 +24,8 @@ type exchange struct {
 	id string
 	// key is the caller's; the zero Key on routes without one.
 	key domain.Key
+	// session is what the key was exchanged for; nil on surfaces that take keys themselves.
+	session *commands.Session
 	// quota is how the key's rate limit stands after this request.
 	quota quota
 }
@@ -56,6 +58,12 @@ func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 // serving makes an http.Handler of a route: the same for all of them.
 func (a *API) serving(rt *route) http.Handler {
 	a.metrics.measure(rt)
+	if rt.surface == nil {
+		rt.surface = ownSurface
+	}
+	if rt.prove == nil {
+		rt.prove = rt.surface.prove
+	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		x := &exchange{API: a, route: rt, w: answer{ResponseWriter: w}, r: r, id: requestID(r)}
 		w.Header()["X-Request-Id"] = []string{x.id}
@@ -84,6 +92,11 @@ func (x *exchange) admit() error {
 	}
 	if err := x.authorize(); err != nil {
 		return err
+	}
+	if x.route.surface.admit != nil {
+		if err := x.route.surface.admit(x); err != nil {
+			return err
+		}
 	}
 	return x.catchUp()
 }

@@ -5,6 +5,7 @@ type Fold interface {
 	Keys
 	Organizations
 	EventTypes
+	Clients
 	Subscriptions
 	Failures
 	Messages

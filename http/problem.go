@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -44,7 +45,7 @@ var kinds = map[domain.Code]kind{
 	codeFault:              {http.StatusInternalServerError, "internal-error"},
 }
 
-// problem is the body of every refusal, as RFC 9457 has it.
+// problem is the body of a refusal on Hooklog's own surface, as RFC 9457 has it.
 type problem struct {
 	Type      string              `json:"type"`
 	Title     string              `json:"title"`
@@ -83,6 +84,11 @@ func (x *exchange) show(e *domain.Error, after time.Duration) {
 	case domain.Unavailable, codeTooMany:
 		h.Set("Retry-After", strconv.Itoa(wholeSeconds(after)))
 	}
+	x.route.surface.show(x, e, k)
+}
+
+// showProblem writes a refusal as RFC 9457 has it.
+func (x *exchange) showProblem(e *domain.Error, k kind) {
 	p := problem{Type: "urn:hooklog:problem:" + k.name, Title: http.StatusText(k.status), Status: k.status,
 		Detail: e.Detail, RequestID: x.id, Errors: e.Fields}
 	if e.Code == domain.Invalid && p.Errors == nil {
@@ -125,6 +131,21 @@ func onMember(err error, field string) error {
 		return &domain.Error{Code: e.Code, Detail: e.Detail, Fields: []domain.FieldError{{Field: field, Message: e.Detail}}}
 	}
 	return err
+}
+
+// renamed calls a member that a refusal names by another name.
+func renamed(err error, from, to string) error {
+	var e *domain.Error
+	if !errors.As(err, &e) || e.Fields == nil {
+		return err
+	}
+	again := &domain.Error{Code: e.Code, Detail: e.Detail, Fields: slices.Clone(e.Fields)}
+	for i := range again.Fields {
+		if again.Fields[i].Field == from {
+			again.Fields[i].Field = to
+		}
+	}
+	return again
 }
 
 // refuseMember refuses one member of a request.

@@ -29,6 +29,10 @@ type route struct {
 	// scopes are those of which a key needs one; a route without any needs no key.
 	scopes []domain.Scope
 	handle func(*exchange) error
+	// surface is the contract that the route is part of; nil is Hooklog's own.
+	surface *surface
+	// prove takes the place of the surface's where the key is proven otherwise.
+	prove func(*exchange) (domain.Key, bool, error)
 
 	counters [6]prometheus.Counter
 	seconds  prometheus.Observer
@@ -47,7 +51,10 @@ func table() []*route {
 		webhook  = webhooks + "/{webhook}"
 		orgs     = "/api/v1/organizations"
 		org      = orgs + "/{organization}"
+		v1       = vntanaRoot
+		v1hook   = v1 + "/webhooks/{webhook}"
 	)
+	vntana := vntanaSurface
 	return []*route{
 		{method: "POST", path: org + "/events", scopes: platforms, handle: (*exchange).publish},
 		{method: "GET", path: org + "/events/{event}", scopes: observers, handle: (*exchange).explainMessage},
@@ -115,6 +122,18 @@ func table() []*route {
 		{method: "POST", path: "/api/v1/backups", scopes: operators, handle: (*exchange).makeBackup},
 		{method: "POST", path: "/api/v1/simulations", scopes: operators, handle: (*exchange).simulate},
 		{method: "GET", path: "/api/v1/doctor", scopes: operators, handle: (*exchange).diagnose},
+
+		{method: "POST", path: v1 + "/auth/login/token", scopes: partners, surface: vntana, handle: (*exchange).beginSession, prove: (*exchange).keyInBody},
+		{method: "POST", path: v1 + "/auth/refresh-token", scopes: partners, surface: vntana, handle: (*exchange).renewSession},
+		{method: "GET", path: v1 + "/organizations", scopes: partners, surface: vntana, handle: (*exchange).vntanaOrganizations},
+		{method: "GET", path: v1 + "/clients/client-organizations", scopes: partners, surface: vntana, handle: (*exchange).vntanaClients},
+		{method: "GET", path: v1 + "/webhooks/events/", scopes: partners, surface: vntana, handle: (*exchange).vntanaEvents},
+		{method: "POST", path: v1 + "/webhooks/", scopes: partners, surface: vntana, handle: (*exchange).createVntanaWebhook},
+		{method: "PUT", path: v1hook, scopes: partners, surface: vntana, handle: (*exchange).changeVntanaWebhook},
+		{method: "GET", path: v1hook, scopes: partners, surface: vntana, handle: (*exchange).showVntanaWebhook},
+		{method: "GET", path: v1 + "/webhooks/organization/{organization}", scopes: partners, surface: vntana, handle: (*exchange).listVntanaWebhooks},
+		{method: "DELETE", path: v1hook, scopes: partners, surface: vntana, handle: (*exchange).deleteVntanaWebhook},
+		{method: "PATCH", path: v1hook + "/secret", scopes: partners, surface: vntana, handle: (*exchange).renewVntanaSecret},
 	}
 }
 
@@ -128,14 +147,14 @@ func (a *API) routed() *mux.Router {
 		}
 		router.Handle(rt.path, a.serving(rt)).Methods(methods...)
 	}
-	router.NotFoundHandler = a.serving(&route{path: "none", handle: func(*exchange) error {
+	router.NotFoundHandler = a.unrouted(func(*exchange) error {
 		return domain.Refuse(domain.NotFound, "there is nothing at this path")
-	}})
-	router.MethodNotAllowedHandler = a.serving(&route{path: "none", handle: func(x *exchange) error {
+	})
+	router.MethodNotAllowedHandler = a.unrouted(func(x *exchange) error {
 		allowed := allowedMethods(router, x.r)
 		x.w.Header().Set("Allow", strings.Join(allowed, ", "))
 		return domain.Refuse(codeMethod, "this path takes %s", strings.Join(allowed, ", "))
-	}})
+	})
 	return router
 }
 

@@ -141,12 +141,17 @@ func (x *exchange) ownSubscription() (domain.Organization, domain.SubscriptionID
 	return o, id, nil
 }
 
-// foundSubscription is ownSubscription that makes sure that there is one: in the fold, or else in its stream.
+// foundSubscription is ownSubscription that makes sure that there is one.
 func (x *exchange) foundSubscription() (domain.Subscription, error) {
 	o, id, err := x.ownSubscription()
 	if err != nil {
 		return domain.Subscription{}, err
 	}
+	return x.foundIn(o, id)
+}
+
+// foundIn finds a subscription of an organization that is not deleted: in the fold, or else in its stream.
+func (x *exchange) foundIn(o domain.Organization, id domain.SubscriptionID) (s domain.Subscription, err error) {
 	s, ok := x.Fold.Subscription(id)
 	if !ok {
 		if s, err = x.Commands.LoadSubscription(x.context(), id); err != nil {
