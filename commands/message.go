@@ -58,7 +58,9 @@ func (c *Commands) matched(p domain.Publication, data []byte, m domain.Meta) (*d
 	f := &domain.MessagePublished{Organization: p.Organization, EventType: p.EventType, Client: p.Client, Seen: seen,
 		OccurredAt: m.At, Targets: []domain.Target{}, Total: len(matching.Targets), WithheldTotal: len(matching.Withheld)}
 	f.Targets = append(f.Targets, matching.Targets[:min(len(matching.Targets), domain.MaxTargets)]...)
-	f.Withheld = matching.Withheld[:min(len(matching.Withheld), domain.MaxWithheld)]
+	if len(matching.Withheld) > 0 {
+		f.Withheld = matching.Withheld[:min(len(matching.Withheld), domain.MaxWithheld)]
+	}
 	if !p.OccurredAt.IsZero() {
 		f.OccurredAt, f.OccurredGiven = domain.Time(p.OccurredAt), true
 	}

@@ -174,11 +174,14 @@ type Place struct {
 	Revision uint64
 }
 
-// Encode writes a fact for the place that it will have, with a MAC if its type demands one.
+// Encode writes a fact for the place that it will have, with a MAC if its type demands one. Who reads these very bytes
+// again is given the fact itself, so it must not change afterwards, and its times must be as [Time] makes them.
 func (c *Codec) Encode(at Place, f Fact, m Meta) (Encoded, error) {
 	e := Encoded{Type: f.FactType()}
+	m.At = Time(m.At)
+	var hot bool
 	var err error
-	if e.Data, err = encodeFact(f); err != nil {
+	if e.Data, hot, err = encodeFact(f); err != nil {
 		return Encoded{}, fmt.Errorf("encode %s: %w", e.Type, err)
 	}
 	if e.Metadata, err = encodeMeta(make([]byte, 0, metaSize), m); err != nil {
@@ -186,6 +189,9 @@ func (c *Codec) Encode(at Place, f Fact, m Meta) (Encoded, error) {
 	}
 	if c.kinds[e.Type].authenticated {
 		e.Metadata = c.seal(at, e)
+	}
+	if hot {
+		c.memo.put(&decoded{at, e.Type, e.Data, e.Metadata, f, m})
 	}
 	return e, nil
 }
@@ -244,12 +250,13 @@ func (c *Codec) upcast(typ string, data []byte) (string, []byte, error) {
 	}
 }
 
-// encodeFact writes a fact's data without escaping <, > and &.
-func encodeFact(f Fact) ([]byte, error) {
+// encodeFact writes a fact's data without escaping <, > and &, and says whether it is a hot fact's plain spelling.
+func encodeFact(f Fact) (data []byte, hot bool, err error) {
 	if data, ok := writeHot(make([]byte, 0, hotSize(f)), f); ok {
-		return data, nil
+		return data, true, nil
 	}
-	return appendJSON(nil, f)
+	data, err = appendJSON(nil, f)
+	return data, false, err
 }
 
 // appendJSON appends what encoding/json writes, without escaping <, > and &.

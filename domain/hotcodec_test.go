@@ -196,7 +196,7 @@ func BenchmarkWrite(b *testing.B) {
 		b.Run(name+"/hand", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := encodeFact(f); err != nil {
+				if _, _, err := encodeFact(f); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -215,7 +215,7 @@ func BenchmarkWrite(b *testing.B) {
 func BenchmarkRead(b *testing.B) {
 	for _, f := range ordinaryFacts() {
 		name := strings.TrimSuffix(strings.TrimPrefix(f.FactType(), TypePrefix), ".v1")
-		data, err := encodeFact(f)
+		data, _, err := encodeFact(f)
 		if err != nil {
 			b.Fatal(err)
 		}

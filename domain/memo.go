@@ -12,8 +12,8 @@ const (
 	memoBytes = 8 << 10
 )
 
-// memo keeps facts that were decoded a moment ago: the fold and the dispatcher of a node read the same event soon after
-// each other. An event is recognised by the very memory that holds it, so nothing that differs is ever taken for it.
+// memo keeps facts that were encoded or decoded a moment ago: the fold and the dispatcher of a node read an event soon
+// after each other, and mostly one that the node itself wrote. An event is recognised by the very memory that holds it, so nothing that differs is ever taken for it.
 type memo [memoSlots]atomic.Pointer[decoded]
 
 type decoded struct {

@@ -3,6 +3,7 @@ package domain
 import (
 	"bytes"
 	"errors"
+	"reflect"
 	"testing"
 	"time"
 )
@@ -45,6 +46,27 @@ func TestLargeFactsAreNotKept(t *testing.T) {
 		}
 		if again, _, err := c.Decode(Place{"s", id, 0}, e.Type, e.Data, e.Metadata); err != nil || (again == first) != kept {
 			t.Errorf("%d bytes: kept %v, want %v, %v", len(e.Data), again == first, kept, err)
+		}
+	}
+}
+
+// What the memo gives for a fact that was encoded here is what anybody else decodes.
+func TestAFactThatWasEncodedHereIsReadAsItWasWritten(t *testing.T) {
+	keys := mustKeyset(t)
+	here, elsewhere := NewCodec(keys), NewCodec(keys)
+	for _, f := range ordinaryFacts() {
+		at := Place{"s", [16]byte{1}, 0}
+		e, err := here.Encode(at, f, Meta{At: time.Now(), Actor: "key:test"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, gotMeta, err := here.Decode(at, e.Type, e.Data, e.Metadata)
+		if err != nil || got != f {
+			t.Errorf("%T is decoded again where it was encoded: %v", f, err)
+		}
+		want, wantMeta, err := elsewhere.Decode(at, e.Type, e.Data, e.Metadata)
+		if err != nil || !reflect.DeepEqual(got, want) || gotMeta != wantMeta {
+			t.Errorf("%T: here %+v %+v, elsewhere %+v %+v, %v", f, got, gotMeta, want, wantMeta, err)
 		}
 	}
 }

@@ -21,9 +21,8 @@ type Meta struct {
 // Time rounds t to what a fact can hold: microseconds in UTC.
 func Time(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// encodeMeta appends the metadata without its MAC.
+// encodeMeta appends the metadata without its MAC. Its time is as Time makes it.
 func encodeMeta(b []byte, m Meta) ([]byte, error) {
-	m.At = Time(m.At)
 	if text, ok := writeHotMeta(b, m); ok {
 		return text, nil
 	}

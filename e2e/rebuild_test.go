@@ -84,7 +84,7 @@ func TestARebuildUnderLoadSurvivesKills(t *testing.T) {
 		c.round(t, nil)
 	}
 	c.kill(t)
-	c.args = nil
+	c.args = []string{"--rebuild-rate", "1000000"}
 	c.start(t)
 	eventually(t, "the rebuild ends", func() bool { return !c.rebuilding(t, begun.StartedAt) })
 	c.finish(t)

@@ -20,15 +20,54 @@ type consumer struct {
 	joinedAt uint64 // the head when it joined
 	running  int    // handlers that have not returned, late ones included
 	left     bool
+	idle     []chan *hand // of workers that wait for an event; closing one ends its worker
 }
 
+// maxIdle is how many workers of a consumer wait for events. A goroutine that has worked has the stack for it: a new one
+// would have to grow it again.
+const maxIdle = 256
+
 func (c *consumer) room() bool { return !c.left && c.running < c.buffer }
+
+// begin lets a worker handle an event. The group's mutex is held.
+func (c *consumer) begin(h *hand) {
+	if n := len(c.idle); n > 0 {
+		c.idle[n-1] <- h
+		c.idle = c.idle[:n-1]
+		return
+	}
+	c.handlers.Add(1)
+	go c.work(h)
+}
+
+// rest lets a worker wait for an event on a channel of capacity 1; false if it is to end. The group's mutex is held.
+func (c *consumer) rest(wake chan *hand) bool {
+	if c.left || len(c.idle) >= maxIdle {
+		return false
+	}
+	c.idle = append(c.idle, wake)
+	return true
+}
+
+// leave ends the workers that wait. The group's mutex is held.
+func (c *consumer) leave() {
+	c.left = true
+	for _, wake := range c.idle {
+		close(wake)
+	}
+	c.idle = nil
+}
 
 // work handles an event and goes on with those that the group has for this consumer.
 func (c *consumer) work(h *hand) {
 	defer c.handlers.Done()
+	wake := make(chan *hand, 1)
 	for h != nil {
-		h = c.group.settle(h, c.handle(c.ctx, h.handed))
+		next, rests := c.group.settle(h, c.handle(c.ctx, h.handed), wake)
+		if rests {
+			next = <-wake
+		}
+		h = next
 	}
 }
 

@@ -98,7 +98,7 @@ func (g *group) add(c *consumer) {
 func (g *group) remove(c *consumer) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	c.left = true
+	c.leave()
 	g.consumers = slices.DeleteFunc(g.consumers, func(other *consumer) bool { return other == c })
 	g.room -= c.buffer
 	for h := g.hands.first; h != nil; {
@@ -134,8 +134,8 @@ func (g *group) stats() eventlog.GroupStats {
 	}
 }
 
-// settle takes a verdict and returns what the same consumer handles next, if anything.
-func (g *group) settle(h *hand, v eventlog.Verdict) *hand {
+// settle takes a verdict and returns what the same worker handles next. If there is nothing, it may rest until it is woken.
+func (g *group) settle(h *hand, v eventlog.Verdict, wake chan *hand) (next *hand, rests bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	h.consumer.running--
@@ -147,12 +147,12 @@ func (g *group) settle(h *hand, v eventlog.Verdict) *hand {
 	case it.last == h && it.current == nil && !it.finished && !h.late && v != eventlog.Retry:
 		g.judge(it, v) // Its consumer has left, and nobody else has it yet.
 	}
-	next := g.pump(h.consumer)
+	next = g.pump(h.consumer)
 	if g.hungry && g.wantsLocked() || g.changes.settled == storeSettled {
 		g.hungry = false
 		g.wakeLocked()
 	}
-	return next
+	return next, next == nil && h.consumer.rest(wake)
 }
 
 func (g *group) judge(it *item, v eventlog.Verdict) {
@@ -214,8 +214,8 @@ func (g *group) changedLocked() {
 	}
 }
 
-// pump hands out what there is to those who have room, in turns. The first event for mine is returned, the others get
-// goroutines.
+// pump hands out what there is to those who have room, in turns. The first event for mine is returned, workers take the
+// others.
 func (g *group) pump(mine *consumer) *hand {
 	var first *hand
 	for {
@@ -232,8 +232,7 @@ func (g *group) pump(mine *consumer) *hand {
 			first = h
 			continue
 		}
-		c.handlers.Add(1)
-		go c.work(h)
+		c.begin(h)
 	}
 }
 
