@@ -50,7 +50,8 @@ type Streams interface {
 	// that it acknowledged is lost by a power failure. If the stream is not as expected it fails with a
 	// [*ConflictError]. If it fails with [ErrUnknownOutcome], or because ctx ended, the events may or may not have
 	// been appended; the same ids may then be appended again at the same NoStream or exact expectation, which
-	// succeeds without adding anything if they were. Any promises nothing of the kind.
+	// succeeds without adding anything if they were. Any promises nothing of the kind. The log keeps
+	// the Data and Metadata of the events, which must never be changed afterwards.
 	Append(ctx context.Context, stream string, expected Expected, events ...Event) (Appended, error)
 	// Read yields the events of a stream in order, beginning with revision from, up to the end as it is when the
 	// read begins or later. A stream that does not exist yields nothing. An error ends the sequence.

@@ -255,8 +255,7 @@ func (l *Log) value(key []byte) ([]byte, bool, error) {
 
 // record reads the event at a position up to the head.
 func (l *Log) record(position uint64) (eventlog.Recorded, error) {
-	var inMemory [1]eventlog.Recorded
-	if events, _, ok := l.tail.read(inMemory[:0], position-1, limit{events: 1}); ok && len(events) == 1 {
+	if events, _, ok := l.tail.read(position-1, limit{events: 1}); ok && len(events) == 1 {
 		return events[0], nil
 	}
 	v, err := l.records.Record(position)

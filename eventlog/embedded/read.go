@@ -186,14 +186,14 @@ type source struct {
 
 func newSource(l *Log, after uint64) *source { return &source{log: l, after: after} }
 
-// next returns the next events, none at the head, and where the head was. The slice is the caller's.
+// next returns the next events, none at the head, and where the head was. Nobody may change them.
 func (s *source) next() (_ []eventlog.Recorded, head uint64, err error) {
 	if err := s.log.enter(); err != nil {
 		return nil, 0, err
 	}
 	defer s.log.leave()
 	bound := limit{events: batchEvents, bytes: batchBytes}
-	events, head, inMemory := s.log.tail.read(nil, s.after, bound)
+	events, head, inMemory := s.log.tail.read(s.after, bound)
 	if s.after > head {
 		return nil, head, fmt.Errorf("%w: after %d, the head is %d", eventlog.ErrAhead, s.after, head)
 	}

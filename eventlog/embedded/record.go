@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math/bits"
 	"time"
 
 	"github.com/hooklog/hooklog/eventlog"
@@ -17,47 +18,19 @@ const (
 	headerSize    = 1 + 1 + 8 + 8 + 4
 	idSize        = 16
 	sumSize       = 4
-	// lengthsSize is the most that the four lengths of a record take.
-	lengthsSize = 4 * binary.MaxVarintLen32
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 var errRecord = errors.New("malformed record")
 
-// entry is one event of an append on its way to the disk: the event, sharing the bytes of its encoded body.
-type entry struct {
-	event eventlog.Event
-	body  []byte
-	sum   uint32 // of body
-}
-
-// encodeBodies encodes in the appender's goroutine what does not depend on where the events will stand. The entries
-// share nothing with the data of events.
-func encodeBodies(dst []entry, stream string, events []eventlog.Event) (_ []entry, size int) {
-	for i := range events {
-		e := &events[i]
-		size += idSize + lengthsSize + len(stream) + len(e.Type) + len(e.Data) + len(e.Metadata)
+// recordSize is how many bytes the record of an event takes.
+func recordSize(stream string, e *eventlog.Event) int {
+	size := headerSize + idSize + sumSize
+	for _, n := range [...]int{len(stream), len(e.Type), len(e.Data), len(e.Metadata)} {
+		size += n + (bits.Len(uint(n)|1)+6)/7 // of a varint
 	}
-	buf := make([]byte, 0, size)
-	for i := range events {
-		e := &events[i]
-		start := len(buf)
-		buf = append(buf, e.ID[:]...)
-		buf = append(binary.AppendUvarint(buf, uint64(len(stream))), stream...)
-		buf = append(binary.AppendUvarint(buf, uint64(len(e.Type))), e.Type...)
-		buf = append(binary.AppendUvarint(buf, uint64(len(e.Data))), e.Data...)
-		data := buf[len(buf)-len(e.Data) : len(buf) : len(buf)]
-		buf = append(binary.AppendUvarint(buf, uint64(len(e.Metadata))), e.Metadata...)
-		metadata := buf[len(buf)-len(e.Metadata) : len(buf) : len(buf)]
-		body := buf[start:len(buf):len(buf)]
-		dst = append(dst, entry{
-			event: eventlog.Event{ID: e.ID, Type: e.Type, Data: data, Metadata: metadata, Opaque: e.Opaque},
-			body:  body,
-			sum:   crc32.Update(0, castagnoli, body),
-		})
-	}
-	return dst, len(buf)
+	return size
 }
 
 // header is the part of a record that only the writer knows.
@@ -67,19 +40,22 @@ type header struct {
 	left       uint32
 }
 
-func recordSize(body []byte) int { return headerSize + len(body) + sumSize }
-
 // putRecord fills dst, which has recordSize bytes.
-func putRecord(dst []byte, position uint64, h header, e *entry) {
+func putRecord(dst []byte, position uint64, h header, stream string, e *eventlog.Event) {
 	dst[0], dst[1] = recordVersion, 0
-	if e.event.Opaque {
+	if e.Opaque {
 		dst[1] = opaqueFlag
 	}
 	binary.BigEndian.PutUint64(dst[2:], uint64(h.recordedAt))
 	binary.BigEndian.PutUint64(dst[10:], h.revision)
 	binary.BigEndian.PutUint32(dst[18:], h.left)
-	copy(dst[headerSize:], e.body)
-	binary.BigEndian.PutUint32(dst[len(dst)-sumSize:], closeSum(e.sum, dst[:headerSize], position))
+	b := append(dst[:headerSize], e.ID[:]...)
+	b = append(binary.AppendUvarint(b, uint64(len(stream))), stream...)
+	b = append(binary.AppendUvarint(b, uint64(len(e.Type))), e.Type...)
+	b = append(binary.AppendUvarint(b, uint64(len(e.Data))), e.Data...)
+	b = append(binary.AppendUvarint(b, uint64(len(e.Metadata))), e.Metadata...)
+	sum := crc32.Checksum(b[headerSize:], castagnoli)
+	binary.BigEndian.PutUint32(dst[len(b):], closeSum(sum, dst[:headerSize], position))
 }
 
 // closeSum continues the checksum of a body over its header and position.

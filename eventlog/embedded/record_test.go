@@ -9,9 +9,8 @@ import (
 )
 
 func encoded(position uint64, h header, stream string, e eventlog.Event) []byte {
-	entries, _ := encodeBodies(nil, stream, []eventlog.Event{e})
-	b := make([]byte, recordSize(entries[0].body))
-	putRecord(b, position, h, &entries[0])
+	b := make([]byte, recordSize(stream, &e))
+	putRecord(b, position, h, stream, &e)
 	return b
 }
 

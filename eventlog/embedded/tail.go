@@ -9,7 +9,7 @@ import (
 
 // What the tail keeps in memory at most, besides the newest group.
 const (
-	tailEvents = 16 << 10
+	tailEvents = 64 << 10
 	tailBytes  = 32 << 20
 )
 
@@ -71,29 +71,34 @@ func (t *tail) growth(after uint64) <-chan struct{} {
 	return t.grown
 }
 
-// read appends to dst the events after a position, within limit, and says where the head is. It returns false if the
-// first of them is no longer in memory.
-func (t *tail) read(dst []eventlog.Recorded, after uint64, limit limit) (_ []eventlog.Recorded, head uint64, ok bool) {
+// read returns the events after a position, within limit, and says where the head is. It returns false if the first of
+// them is no longer in memory. The events are shared: nobody may change them.
+func (t *tail) read(after uint64, limit limit) (_ []eventlog.Recorded, head uint64, ok bool) {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	stretches, head := t.stretches, t.head
 	if after >= head {
-		return dst, head, true
+		return nil, head, true
 	}
 	if len(stretches) == 0 || stretches[0].first > after+1 {
-		return dst, head, false
+		return nil, head, false
 	}
 	at := sort.Search(len(stretches), func(i int) bool { return stretches[i].first > after+1 }) - 1
+	var events []eventlog.Recorded
 	for ; at < len(stretches); at++ {
 		s := stretches[at]
-		for _, e := range s.events[max(after+1, s.first)-s.first:] {
-			if !limit.take(len(e.Data) + len(e.Metadata)) {
-				return dst, head, true
-			}
-			dst = append(dst, e)
+		some := s.events[max(after+1, s.first)-s.first:]
+		n := limit.takeAll(some)
+		if events == nil {
+			events = some[:n:n] // mostly there is one stretch, which need not be copied
+		} else {
+			events = append(events, some[:n]...)
+		}
+		if n < len(some) {
+			break
 		}
 	}
-	return dst, head, true
+	return events, head, true
 }
 
 // limit bounds a batch. The first event always fits.
@@ -110,4 +115,14 @@ func (l *limit) take(bytes int) bool {
 	l.events--
 	l.bytes -= bytes
 	return true
+}
+
+// takeAll says how many of the events fit.
+func (l *limit) takeAll(events []eventlog.Recorded) int {
+	for i := range events {
+		if !l.take(len(events[i].Data) + len(events[i].Metadata)) {
+			return i
+		}
+	}
+	return len(events)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -24,15 +25,15 @@ type request struct {
 	ctx      context.Context
 	stream   string
 	expected eventlog.Expected
-	entries  []entry
-	one      [1]entry // where entries lie if there is one
-	size     int
-	special  *special // nil for an append without further consequences
+	events   []eventlog.Event
+	one      [1]eventlog.Event // where events lie if there is one
+	size     int               // of their records
+	special  *special          // nil for an append without further consequences
 
 	// What the writer decided. It is sent to done once the group is durable.
 	outcome outcome
-	first   uint64 // revision of entries[0], if accepted
-	place   uint64 // position of entries[0]; 0 if not accepted
+	first   uint64 // revision of events[0], if accepted
+	place   uint64 // position of events[0]; 0 if not accepted
 	done    chan outcome
 }
 
@@ -61,7 +62,12 @@ func (l *Log) mayAppend(ctx context.Context, stream string, expected eventlog.Ex
 
 func newRequest(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event) *request {
 	r := &request{ctx: ctx, stream: stream, expected: expected, done: make(chan outcome, 1)}
-	r.entries, r.size = encodeBodies(r.one[:0], stream, events)
+	r.events = append(r.one[:0], events...)
+	for i := range r.events {
+		e := &r.events[i]
+		e.Data, e.Metadata = slices.Clip(e.Data), slices.Clip(e.Metadata)
+		r.size += recordSize(stream, e)
+	}
 	r.special = specialOf(stream, &events[len(events)-1])
 	return r
 }
@@ -246,7 +252,7 @@ func (w *writer) decide(r *request) {
 		r.outcome = w.repetition(r, actual)
 		return
 	}
-	if uint64(actual+1)+uint64(len(r.entries)) > math.MaxUint32 {
+	if uint64(actual+1)+uint64(len(r.events)) > math.MaxUint32 {
 		r.outcome.err = fmt.Errorf("append to %s: a stream holds at most %d events: %w", r.stream, uint32(math.MaxUint32), eventlog.ErrInvalid)
 		return
 	}
@@ -256,8 +262,8 @@ func (w *writer) decide(r *request) {
 	}
 	r.first = uint64(actual + 1)
 	r.place = w.head + 1
-	w.head += uint64(len(r.entries))
-	last := r.first + uint64(len(r.entries)) - 1
+	w.head += uint64(len(r.events))
+	last := r.first + uint64(len(r.events)) - 1
 	w.heads.put(r.stream, eventlog.Exactly(eventlog.Revision(last)))
 	r.outcome.appended = eventlog.Appended{Revision: eventlog.Revision(last), Position: eventlog.PositionOf(0, w.head)}
 }
@@ -273,15 +279,15 @@ func met(expected, actual eventlog.Expected) bool {
 }
 
 func (w *writer) put(r *request, now int64) {
-	for i := range r.entries {
-		e := &r.entries[i]
+	for i := range r.events {
+		e := &r.events[i]
 		position, revision := r.place+uint64(i), r.first+uint64(i)
-		h := header{recordedAt: now, revision: revision, left: uint32(len(r.entries) - 1 - i)}
-		record, err := w.records.Add(r.stream, revision, recordSize(e.body))
+		h := header{recordedAt: now, revision: revision, left: uint32(len(r.events) - 1 - i)}
+		record, err := w.records.Add(r.stream, revision, recordSize(r.stream, e))
 		if err != nil { // The port's limits are far below, and decide refused what is past the last revision.
 			panic(err)
 		}
-		putRecord(record, position, h, e)
+		putRecord(record, position, h, r.stream, e)
 	}
 }
 
@@ -292,9 +298,9 @@ func (w *writer) stretch(first uint64, events, size int, now int64) stretch {
 		if r.place == 0 {
 			continue
 		}
-		for i := range r.entries {
+		for i := range r.events {
 			h := header{recordedAt: now, revision: r.first + uint64(i)}
-			s.events = append(s.events, recorded(r.entries[i].event, r.stream, r.place+uint64(i), h))
+			s.events = append(s.events, recorded(r.events[i], r.stream, r.place+uint64(i), h))
 		}
 	}
 	return s
@@ -328,17 +334,17 @@ func (w *writer) streamHead(stream string) (eventlog.Expected, error) {
 // follow what was expected, else with a conflict.
 func (w *writer) repetition(r *request, actual eventlog.Expected) outcome {
 	conflict := outcome{err: &eventlog.ConflictError{Stream: r.stream, Expected: r.expected, Actual: actual}}
-	last := r.expected + eventlog.Expected(len(r.entries))
+	last := r.expected + eventlog.Expected(len(r.events))
 	if r.expected == eventlog.StreamExists || last > actual {
 		return conflict
 	}
 	var position uint64
-	for i := range r.entries {
+	for i := range r.events {
 		at, id, err := w.find(r.stream, uint64(r.expected+1)+uint64(i))
 		if err != nil {
 			return outcome{err: fmt.Errorf("append to %s: compare with revision %d: %w", r.stream, r.expected+1+eventlog.Expected(i), err)}
 		}
-		if id != r.entries[i].event.ID {
+		if id != r.events[i].ID {
 			return conflict
 		}
 		position = at
@@ -349,8 +355,8 @@ func (w *writer) repetition(r *request, actual eventlog.Expected) outcome {
 // find looks an event up in the group that is being decided, or else in the store.
 func (w *writer) find(stream string, revision uint64) (position uint64, id eventlog.ID, err error) {
 	for _, r := range w.group {
-		if r.place != 0 && r.stream == stream && revision >= r.first && revision-r.first < uint64(len(r.entries)) {
-			return r.place + revision - r.first, r.entries[revision-r.first].event.ID, nil
+		if r.place != 0 && r.stream == stream && revision >= r.first && revision-r.first < uint64(len(r.events)) {
+			return r.place + revision - r.first, r.events[revision-r.first].ID, nil
 		}
 	}
 	position, found, err := w.log.records.Find(stream, revision)

@@ -1,7 +1,6 @@
 package eventlogtest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"strings"
@@ -16,7 +15,6 @@ func appendRules() []Rule {
 		{Name: "an append is all or nothing", check: allOrNothing},
 		{Name: "expectations are met or conflict", check: expectations},
 		{Name: "what was appended comes back byte for byte", check: bytesBack},
-		{Name: "an append may be reused by the appender at once", check: ownsItsBytes},
 		{Name: "one of many appenders at NoStream wins", check: oneWinner},
 		{Name: "16 appenders leave a complete and ordered feed", check: manyAppenders},
 		{Name: "an append of 1 MiB is taken, one byte more is refused", check: megabyte},
@@ -92,17 +90,6 @@ func bytesBack(x *run) {
 	events[3].Data = []byte(`{"spaces" : [1,  2] , "n":1e400}`)
 	x.append(stream, eventlog.NoStream, events...)
 	x.holds(stream, events...)
-}
-
-func ownsItsBytes(x *run) {
-	stream := unique("reused")
-	e := newEvent("t")
-	want := newEvent("t")
-	want.ID, want.Data, want.Metadata = e.ID, bytes.Clone(e.Data), bytes.Clone(e.Metadata)
-	x.append(stream, eventlog.NoStream, e)
-	clear(e.Data)
-	clear(e.Metadata)
-	x.holds(stream, want)
 }
 
 func oneWinner(x *run) {
