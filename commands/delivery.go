@@ -26,23 +26,34 @@ func foldDelivery(d domain.Delivery, f recordedFact) domain.Delivery {
 // log knows better it is decided again, so that no request that was answered is missing from the history. cause is the
 // fact that led to the attempt. It returns the fact and its position.
 func (c *Commands) RecordOutcome(ctx context.Context, by By, known domain.Delivery, o domain.Outcome, p domain.Policy, cause eventlog.ID) (domain.Fact, eventlog.Position, error) {
+	return c.RecordOutcomeLater(ctx, by, known, o, p, cause)()
+}
+
+// RecordOutcomeLater is RecordOutcome that does not wait until the outcome is durable: wait does, and is called once.
+func (c *Commands) RecordOutcomeLater(ctx context.Context, by By, known domain.Delivery, o domain.Outcome, p domain.Policy, cause eventlog.ID) (wait func() (domain.Fact, eventlog.Position, error)) {
 	m := by.meta(c.Now())
 	m.Correlation, m.Causation = known.Of.Message.String(), causation(cause)
 	random := jitter()
-	for range maxTries {
-		f := known.DecideOutcome(o, p, m.At, random)
-		a, err := c.append(ctx, domain.DeliveryStream(known.Of.ID()), atEnd(known), f, m)
-		if err == nil {
-			return f, a.Position, nil
+	stream := domain.DeliveryStream(known.Of.ID())
+	f := known.DecideOutcome(o, p, m.At, random)
+	outcome := c.appendLater(ctx, stream, atEnd(known), f, m)
+	return func() (domain.Fact, eventlog.Position, error) {
+		a, err := outcome()
+		for range maxTries {
+			if err == nil {
+				return f, a.Position, nil
+			}
+			if !errors.Is(err, eventlog.ErrRevisionConflict) {
+				return nil, eventlog.Position{}, err
+			}
+			if known, err = c.LoadDelivery(ctx, known.Of, known.RoundRevision); err != nil {
+				return nil, eventlog.Position{}, err
+			}
+			f = known.DecideOutcome(o, p, m.At, random)
+			a, err = c.append(ctx, stream, atEnd(known), f, m)
 		}
-		if !errors.Is(err, eventlog.ErrRevisionConflict) {
-			return nil, eventlog.Position{}, err
-		}
-		if known, err = c.LoadDelivery(ctx, known.Of, known.RoundRevision); err != nil {
-			return nil, eventlog.Position{}, err
-		}
+		return nil, eventlog.Position{}, errBusy
 	}
-	return nil, eventlog.Position{}, errBusy
 }
 
 // OfferDelivery hands a due delivery out for its next attempt. It reports whether a fact was recorded: not if the

@@ -23,13 +23,23 @@ type Published struct {
 // Publish accepts a message: canonical, matched, sealed and durable. A publication with its own id that was accepted
 // before is answered with the first result if it asks for the same, else refused with Conflict.
 func (c *Commands) Publish(ctx context.Context, by By, p domain.Publication) (Published, error) {
-	o, err := c.organization(ctx, p.Organization)
+	wait, err := c.PublishLater(ctx, by, p)
 	if err != nil {
 		return Published{}, err
 	}
+	return wait()
+}
+
+// PublishLater is Publish that does not wait until the message is durable: wait does, and is called once. Messages that one
+// goroutine publishes are accepted in that order where the log takes appends in order ([eventlog.Pipeline]).
+func (c *Commands) PublishLater(ctx context.Context, by By, p domain.Publication) (wait func() (Published, error), err error) {
+	o, err := c.organization(ctx, p.Organization)
+	if err != nil {
+		return nil, err
+	}
 	data, own, err := c.accept(ctx, o, p)
 	if err != nil {
-		return Published{}, err
+		return nil, err
 	}
 	m := by.meta(c.Now())
 	id := newID[domain.MessageID](c, m)
@@ -38,16 +48,20 @@ func (c *Commands) Publish(ctx context.Context, by By, p domain.Publication) (Pu
 	}
 	f, targets := c.matched(p, data, m)
 	if err := c.checkData(own, data); err != nil {
-		return c.refusedBySchema(ctx, id, p, f, data, err)
+		published, err := c.refusedBySchema(ctx, id, p, f, data, err)
+		return func() (Published, error) { return published, err }, nil
 	}
-	published, err := c.publish(ctx, id, f, data, m)
-	if errors.Is(err, eventlog.ErrRevisionConflict) && p.OwnID != "" {
-		return c.repeated(ctx, id, f)
+	outcome, err := c.publish(ctx, id, f, targets, data, m)
+	if err != nil || p.OwnID == "" {
+		return outcome, err
 	}
-	if err == nil && f.Total > len(f.Targets) {
-		err = c.completeTargets(ctx, id, targets, m)
-	}
-	return published, err
+	return func() (Published, error) {
+		published, err := outcome()
+		if errors.Is(err, eventlog.ErrRevisionConflict) {
+			return c.repeated(ctx, id, f)
+		}
+		return published, err
+	}, nil
 }
 
 // matched makes the fact of a publication that was accepted with the given data, but for those, and returns all of its
@@ -113,19 +127,26 @@ func refuseMember(field, message string) error {
 	return domain.RefuseFields(domain.FieldError{Field: field, Message: message})
 }
 
-// publish seals the data into the fact and appends it as the first of its stream.
-func (c *Commands) publish(ctx context.Context, id domain.MessageID, f *domain.MessagePublished, data []byte, m domain.Meta) (Published, error) {
+// publish seals the data into the fact and hands it over to be the first of its stream. wait is called once; it returns
+// when that is durable, with the parts for all targets that the fact had no room for.
+func (c *Commands) publish(ctx context.Context, id domain.MessageID, f *domain.MessagePublished, targets []domain.Target, data []byte, m domain.Meta) (wait func() (Published, error), err error) {
 	key, err := c.DataKey(ctx, f.Organization)
 	if err != nil {
-		return Published{}, err
+		return nil, err
 	}
 	sum := sha256.Sum256(data)
 	f.PayloadSHA256 = sum[:]
 	if f.Payload, err = key.Seal(data, []byte(id.String())); err != nil {
-		return Published{}, fmt.Errorf("seal the data of %s: %w", id, err)
+		return nil, fmt.Errorf("seal the data of %s: %w", id, err)
 	}
-	a, err := c.append(ctx, domain.MessageStream(id), eventlog.NoStream, f, m)
-	return Published{Message: id, Position: a.Position, Deliveries: f.Total}, err
+	outcome := c.appendLater(ctx, domain.MessageStream(id), eventlog.NoStream, f, m)
+	return func() (Published, error) {
+		a, err := outcome()
+		if err == nil && f.Total > len(f.Targets) {
+			err = c.completeTargets(ctx, id, targets, m)
+		}
+		return Published{Message: id, Position: a.Position, Deliveries: f.Total}, err
+	}, nil
 }
 
 // refusedBySchema refuses a publication, unless it repeats one that was accepted when the schema was another.
@@ -174,7 +195,11 @@ func (c *Commands) publishTest(ctx context.Context, by By, s domain.Subscription
 	m := by.meta(c.Now())
 	f := &domain.MessagePublished{Organization: o.ID, EventType: webhook.TestType, OccurredAt: m.At, Only: true, Total: 1,
 		Targets: []domain.Target{{Subscription: s.ID, Revision: s.Revision}}}
-	published, err := c.publish(ctx, newID[domain.MessageID](c, m), f, profile.TestData(), m)
+	wait, err := c.publish(ctx, newID[domain.MessageID](c, m), f, f.Targets, profile.TestData(), m)
+	if err != nil {
+		return domain.MessageID{}, eventlog.Position{}, err
+	}
+	published, err := wait()
 	return published.Message, published.Position, err
 }
 

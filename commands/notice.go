@@ -108,12 +108,12 @@ func (c *Commands) PublishNotice(ctx context.Context, by By, n domain.Notice) (d
 	m := by.meta(c.Now())
 	m.Causation = n.Fact
 	f, targets := c.matched(domain.Publication{Organization: o.ID, EventType: n.Type}, data, m)
-	_, err = c.publish(ctx, id, f, data, m)
-	if errors.Is(err, eventlog.ErrRevisionConflict) {
-		return id, nil
+	wait, err := c.publish(ctx, id, f, targets, data, m)
+	if err != nil {
+		return id, err
 	}
-	if err == nil && f.Total > len(f.Targets) {
-		err = c.completeTargets(ctx, id, targets, m)
+	if _, err = wait(); errors.Is(err, eventlog.ErrRevisionConflict) {
+		return id, nil
 	}
 	return id, err
 }

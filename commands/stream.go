@@ -126,25 +126,73 @@ func (c *Commands) append(ctx context.Context, stream string, expected eventlog.
 // appendAll adds facts to a stream, all of them or none. An append of unknown outcome is repeated with the same ids, unless
 // the caller gave up waiting.
 func (c *Commands) appendAll(ctx context.Context, stream string, expected eventlog.Expected, m domain.Meta, facts ...domain.Fact) (eventlog.Appended, error) {
+	events, err := c.encode(stream, expected, m, facts)
+	if err != nil {
+		return eventlog.Appended{}, err
+	}
+	a, err := c.Log.Append(ctx, stream, expected, events...)
+	return c.settle(ctx, stream, expected, events, a, err)
+}
+
+// encode makes the events of facts that are to follow what is expected of a stream.
+func (c *Commands) encode(stream string, expected eventlog.Expected, m domain.Meta, facts []domain.Fact) ([]eventlog.Event, error) {
 	events := make([]eventlog.Event, len(facts))
 	for i, f := range facts {
 		id := newID[eventlog.ID](c, m)
 		e, err := c.codec.Encode(domain.Place{Stream: stream, ID: id, Revision: next(expected) + uint64(i)}, f, m)
 		if err != nil {
-			return eventlog.Appended{}, err
+			return nil, err
 		}
 		events[i] = eventlog.Event{ID: id, Type: e.Type, Data: e.Data, Metadata: e.Metadata}
 	}
-	var a eventlog.Appended
-	var err error
-	for range maxTries {
-		a, err = c.Log.Append(ctx, stream, expected, events...)
+	return events, nil
+}
+
+// settle takes what came of an append, and repeats it while that is unknown.
+func (c *Commands) settle(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event, a eventlog.Appended, err error) (eventlog.Appended, error) {
+	for range maxTries - 1 {
 		if !errors.Is(err, eventlog.ErrUnknownOutcome) || ctx.Err() != nil {
 			break
 		}
+		a, err = c.Log.Append(ctx, stream, expected, events...)
 	}
 	if err != nil {
-		return a, fmt.Errorf("append %s to %s: %w", facts[0].FactType(), stream, err)
+		return a, fmt.Errorf("append %s to %s: %w", events[0].Type, stream, err)
 	}
 	return a, nil
+}
+
+// appendLater hands one fact over to the end of a stream, as append does. wait is called once and tells what came of it.
+func (c *Commands) appendLater(ctx context.Context, stream string, expected eventlog.Expected, f domain.Fact, m domain.Meta) (wait func() (eventlog.Appended, error)) {
+	events, err := c.encode(stream, expected, m, []domain.Fact{f})
+	if err != nil {
+		return func() (eventlog.Appended, error) { return eventlog.Appended{}, err }
+	}
+	outcome := c.handOver(ctx, stream, expected, events)
+	return func() (eventlog.Appended, error) {
+		a, err := outcome()
+		return c.settle(ctx, stream, expected, events, a, err)
+	}
+}
+
+// handOver begins an append. Where the log wants to be waited for, a goroutine does.
+func (c *Commands) handOver(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event) (wait func() (eventlog.Appended, error)) {
+	if log, ok := c.Log.(eventlog.Pipeline); ok {
+		wait, err := log.AppendLater(ctx, stream, expected, events...)
+		if err != nil {
+			return func() (eventlog.Appended, error) { return eventlog.Appended{}, err }
+		}
+		return wait
+	}
+	var a eventlog.Appended
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		a, err = c.Log.Append(ctx, stream, expected, events...)
+	}()
+	return func() (eventlog.Appended, error) {
+		<-done
+		return a, err
+	}
 }

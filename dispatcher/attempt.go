@@ -10,7 +10,6 @@ import (
 
 	"github.com/hooklog/hooklog/dispatcher/egress"
 	"github.com/hooklog/hooklog/domain"
-	"github.com/hooklog/hooklog/eventlog"
 	"github.com/hooklog/hooklog/webhook"
 )
 
@@ -43,26 +42,21 @@ func (d *Dispatcher) runOne(t *task) *task {
 	if r.succeeded {
 		r.brake = d.brake(t.of.Subscription)
 		next := d.finish(t, r)
-		if next == nil {
-			d.recordAndEnd(t, a, sent)
+		recorded := d.record(t, a, sent)
+		if next != nil {
+			d.recording <- recorded
 		} else {
-			go d.recordAndEnd(t, a, sent)
+			d.settle(recorded)
 		}
 		return next
 	}
-	at, err := d.record(t, a, sent)
+	at, err := d.record(t, a, sent).finish(d)
 	if err == nil {
 		err = d.Fold.WaitFor(d.hard, at)
 	}
 	d.fault(t, err)
 	r.brake = d.brake(t.of.Subscription)
 	return d.end(t, r)
-}
-
-func (d *Dispatcher) recordAndEnd(t *task, a *attempt, sent egress.Result) {
-	_, err := d.record(t, a, sent)
-	d.fault(t, err)
-	t.work.pending.Done()
 }
 
 // fault hands the task's fact back if there is an error.
@@ -175,20 +169,6 @@ func join(profile []webhook.Field, own []egress.Field) []egress.Field {
 		}
 	}
 	return append(fields, own...)
-}
-
-// record records an attempt and what follows from it, and tells of it.
-func (d *Dispatcher) record(t *task, a *attempt, sent egress.Result) (eventlog.Position, error) {
-	o, err := d.outcome(t, a, sent)
-	if err != nil {
-		return eventlog.Position{}, err
-	}
-	f, at, err := d.Recorder.RecordOutcome(d.hard, t.known, o, a.policy, t.work.handed.ID)
-	if err != nil {
-		return at, fmt.Errorf("record the attempt of %s: %w", t.id, err)
-	}
-	d.tell(t, f, sent)
-	return at, nil
 }
 
 func (d *Dispatcher) outcome(t *task, a *attempt, sent egress.Result) (domain.Outcome, error) {

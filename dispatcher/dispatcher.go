@@ -84,7 +84,7 @@ type FailingSubscription struct {
 
 // Recorder is what the dispatcher asks of the write side, on behalf of its node.
 type Recorder interface {
-	RecordOutcome(ctx context.Context, known domain.Delivery, o domain.Outcome, p domain.Policy, cause eventlog.ID) (domain.Fact, eventlog.Position, error)
+	RecordOutcomeLater(ctx context.Context, known domain.Delivery, o domain.Outcome, p domain.Policy, cause eventlog.ID) (wait func() (domain.Fact, eventlog.Position, error))
 	OfferDelivery(ctx context.Context, known domain.Delivery, grace time.Duration) (offered bool, err error)
 	LoadDelivery(ctx context.Context, of domain.DeliveryOf, roundRevision uint64) (domain.Delivery, error)
 	LoadPublished(ctx context.Context, id domain.MessageID) (*domain.MessagePublished, error)
@@ -140,6 +140,7 @@ type Dispatcher struct {
 	lanes      *lanes
 	recipients recipients
 	elsewhere  elsewhere
+	recording  chan *recording // outcomes that nobody waits for but runRecordings
 	offering   sync.WaitGroup  // the goroutines that record RetryDue
 	offers     chan struct{}   // a token for each RetryDue being recorded
 	joined     chan struct{}   // closed when the group exists
@@ -163,6 +164,8 @@ const (
 	defaultStopGrace = 15 * time.Second
 	// offersAtOnce bounds the RetryDue facts being recorded at the same time.
 	offersAtOnce = 128
+	// recordingsAtOnce bounds the outcomes handed over to runRecordings; who finds no room waits.
+	recordingsAtOnce = 1024
 )
 
 // New joins a dispatcher. It fails if something it needs is missing.
@@ -184,7 +187,7 @@ func New(c Config) (*Dispatcher, error) {
 		return nil, err
 	}
 	c.Limits = limits
-	d := &Dispatcher{Config: c, offers: make(chan struct{}, offersAtOnce), joined: make(chan struct{}), roomMade: make(chan struct{}, 1)}
+	d := &Dispatcher{Config: c, recording: make(chan *recording, recordingsAtOnce), offers: make(chan struct{}, offersAtOnce), joined: make(chan struct{}), roomMade: make(chan struct{}, 1)}
 	d.lanes = newLanes(limits)
 	return d, nil
 }
@@ -211,6 +214,10 @@ func (d *Dispatcher) Run(ctx context.Context) error {
 	})
 	g.Go(func() error {
 		d.awaitGroup(ctx)
+		return nil
+	})
+	g.Go(func() error {
+		d.runRecordings(consumed)
 		return nil
 	})
 	g.Go(func() error { return d.runClock(ctx, watch) })

@@ -209,8 +209,8 @@ func answer(status int) egress.Result {
 // recorderOf and foldOf join the write and the read side to the dispatcher as the program does.
 type recorderOf struct{ *commands.Commands }
 
-func (c recorderOf) RecordOutcome(ctx context.Context, known domain.Delivery, o domain.Outcome, p domain.Policy, cause eventlog.ID) (domain.Fact, eventlog.Position, error) {
-	return c.Commands.RecordOutcome(ctx, by, known, o, p, cause)
+func (c recorderOf) RecordOutcomeLater(ctx context.Context, known domain.Delivery, o domain.Outcome, p domain.Policy, cause eventlog.ID) (wait func() (domain.Fact, eventlog.Position, error)) {
+	return c.Commands.RecordOutcomeLater(ctx, by, known, o, p, cause)
 }
 
 func (c recorderOf) OfferDelivery(ctx context.Context, known domain.Delivery, grace time.Duration) (bool, error) {

@@ -20,20 +20,20 @@ const maxBatchBytes = 8 << 20
 type item struct {
 	publication domain.Publication
 	size        int64
-	// err refuses the item before it is published.
-	err error
-	// after is the item before it in the batch with the same id of the publisher's own, or nil.
-	after *item
+	// err refuses the item, if it is not nil; otherwise wait tells what came of it.
+	err  error
+	wait func() (commands.Published, error)
 	// done is closed once published and err are final.
 	done      chan struct{}
 	published commands.Published
 }
 
-// batch publishes messages, some at once, each accepted or refused by itself; results come out in order.
+// batch publishes messages one after the other without waiting for each, and each is accepted or refused by itself;
+// results come out in order.
 type batch struct {
 	x   *exchange
 	org domain.OrganizationID
-	// queue holds the items in order. Its capacity bounds how many are on their way. fill closes it.
+	// queue holds the items in order. Its capacity bounds how many are on their way. Who adds them closes it.
 	queue chan *item
 	// room bounds the bytes of items on their way.
 	room *semaphore.Weighted
@@ -47,8 +47,8 @@ func (x *exchange) newBatch(org domain.OrganizationID) *batch {
 		owns: map[string]*item{}}
 }
 
-// add starts one message, given as JSON, or refused already by err. It waits for room and fails if ctx ends first. The
-// bytes must stay as they are.
+// add begins to publish one message, given as JSON, or refused already by err. It waits for room, and for a message with
+// the same id of the publisher's own, and fails if ctx ends first. The bytes must stay as they are.
 func (b *batch) add(ctx context.Context, message []byte, err error) error {
 	i := &item{size: int64(len(message)), err: err, done: make(chan struct{})}
 	if err := b.room.Acquire(ctx, i.size); err != nil {
@@ -57,33 +57,48 @@ func (b *batch) add(ctx context.Context, message []byte, err error) error {
 	if i.err == nil {
 		i.publication, i.err = readPublication(b.org, message)
 	}
-	if own := i.publication.OwnID; own != "" && i.err == nil {
-		b.mu.Lock()
-		i.after, b.owns[own] = b.owns[own], i
-		b.mu.Unlock()
+	if before := b.own(i); before != nil {
+		select {
+		case <-before.done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
+	b.begin(i)
 	select {
 	case b.queue <- i:
-		go b.run(i)
 		return nil
 	case <-ctx.Done():
-		b.room.Release(i.size)
 		return ctx.Err()
 	}
 }
 
-// run publishes an item: messages with the same id of the publisher's own one after the other.
-func (b *batch) run(i *item) {
+// own notes that an item is on its way, and returns the one before it with the same id of the publisher's own.
+func (b *batch) own(i *item) (before *item) {
+	own := i.publication.OwnID
+	if own == "" || i.err != nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	before, b.owns[own] = b.owns[own], i
+	return before
+}
+
+func (b *batch) begin(i *item) {
+	if i.err == nil {
+		defer b.x.caught(&i.err)
+		i.wait, i.err = b.x.accept(i.publication)
+	}
+}
+
+// finish waits for what comes of an item.
+func (b *batch) finish(i *item) {
 	defer close(i.done)
-	if i.err != nil {
-		return
+	if i.err == nil {
+		defer b.x.caught(&i.err)
+		i.published, i.err = i.wait()
 	}
-	if i.after != nil {
-		<-i.after.done
-		i.after = nil
-	}
-	defer b.x.caught(&i.err)
-	i.published, i.err = b.x.accept(i.publication)
 }
 
 // finished forgets an item whose result was taken.
@@ -143,7 +158,7 @@ func (x *exchange) publishArray(org domain.OrganizationID, body []byte) error {
 	out := append(make([]byte, 0, 128*len(messages)), '[')
 	last := commands.Published{}
 	for i := range b.queue {
-		<-i.done
+		b.finish(i)
 		if len(out) > 1 {
 			out = append(out, ',')
 		}

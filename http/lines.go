@@ -43,7 +43,7 @@ func (x *exchange) publishLines(org domain.OrganizationID) error {
 		cancel()
 		body.stop()
 		for i := range b.queue {
-			<-i.done
+			b.finish(i)
 		}
 	}
 	if err = errors.Join(err, <-reading); err != nil {
@@ -61,7 +61,7 @@ func (x *exchange) writeResults(b *batch, connection *http.ResponseController) e
 	out := make([]byte, 0, 16<<10)
 	last := commands.Published{}
 	for i := range b.queue {
-		<-i.done
+		b.finish(i)
 		out = append(x.appendResult(out, i), '\n')
 		last = lastOf(last, i.published)
 		b.finished(i)

@@ -56,7 +56,11 @@ func (x *exchange) publishSingle(org domain.OrganizationID, body []byte) error {
 	if err != nil {
 		return err
 	}
-	published, err := x.accept(p)
+	wait, err := x.accept(p)
+	if err != nil {
+		return err
+	}
+	published, err := wait()
 	if err != nil {
 		return err
 	}
@@ -66,16 +70,23 @@ func (x *exchange) publishSingle(org domain.OrganizationID, body []byte) error {
 	return nil
 }
 
-// accept publishes one message, unless there is no room for it.
-func (x *exchange) accept(p domain.Publication) (commands.Published, error) {
+// accept publishes one message, unless there is no room for it. wait is called once and returns when it is durable.
+func (x *exchange) accept(p domain.Publication) (wait func() (commands.Published, error), err error) {
 	if x.Pressure != nil {
 		if reason, after, refuse := x.Pressure.Refuse(); refuse {
-			return commands.Published{}, refuseUntil(domain.Unavailable, after, "%s", reason)
+			return nil, refuseUntil(domain.Unavailable, after, "%s", reason)
 		}
 	}
-	published, err := x.Commands.Publish(x.context(), x.by(), p)
-	x.metrics.published(err)
-	return published, err
+	outcome, err := x.Commands.PublishLater(x.context(), x.by(), p)
+	if err != nil {
+		x.metrics.published(err)
+		return nil, err
+	}
+	return func() (commands.Published, error) {
+		published, err := outcome()
+		x.metrics.published(err)
+		return published, err
+	}, nil
 }
 
 // appendPublished appends the members that tell of an accepted message.

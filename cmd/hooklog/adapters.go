@@ -50,9 +50,9 @@ type recorderOf struct {
 	by commands.By
 }
 
-// RecordOutcome records what came of an attempt and what follows from it.
-func (r recorderOf) RecordOutcome(ctx context.Context, known domain.Delivery, o domain.Outcome, p domain.Policy, cause eventlog.ID) (domain.Fact, eventlog.Position, error) {
-	return r.Commands.RecordOutcome(withPatience(ctx), r.by, known, o, p, cause)
+// RecordOutcomeLater records what came of an attempt and what follows from it; wait returns when that is durable.
+func (r recorderOf) RecordOutcomeLater(ctx context.Context, known domain.Delivery, o domain.Outcome, p domain.Policy, cause eventlog.ID) (wait func() (domain.Fact, eventlog.Position, error)) {
+	return r.Commands.RecordOutcomeLater(withPatience(ctx), r.by, known, o, p, cause)
 }
 
 // OfferDelivery hands a delivery out for its next attempt.

@@ -171,20 +171,15 @@ type copier struct {
 	first eventlog.Recorded // of the run
 }
 
-// appendsLater is a log that takes appends in the order in which they are handed over; the embedded one does.
-type appendsLater interface {
-	AppendLater(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (func() (eventlog.Appended, error), error)
-}
-
 // laterAppender hands over many appends before it waits for the first.
 type laterAppender struct {
-	log   appendsLater
+	log   eventlog.Pipeline
 	waits []func() error
 }
 
 func newCopier(ctx context.Context, to eventlog.Streams) *copier {
 	c := &copier{ctx: ctx, to: to}
-	if log, ok := to.(appendsLater); ok {
+	if log, ok := to.(eventlog.Pipeline); ok {
 		c.later = &laterAppender{log: log}
 	}
 	return c
