@@ -7,9 +7,9 @@ import (
 
 const (
 	// memoSlots bounds the facts that a memo keeps; a power of two.
-	memoSlots = 1 << 11
-	// memoBytes bounds the data of each: all of them together stay below some 40 MiB.
-	memoBytes = 8 << 10
+	memoSlots = 1 << 13
+	// memoBytes bounds the data of each: all of them together stay below some 60 MiB.
+	memoBytes = 4 << 10
 )
 
 // memo keeps facts that were encoded or decoded a moment ago: the fold and the dispatcher of a node read an event soon
