@@ -179,18 +179,18 @@ type Place struct {
 func (c *Codec) Encode(at Place, f Fact, m Meta) (Encoded, error) {
 	e := Encoded{Type: f.FactType()}
 	m.At = Time(m.At)
-	var hot bool
+	var hot, hotMeta bool
 	var err error
 	if e.Data, hot, err = encodeFact(f); err != nil {
 		return Encoded{}, fmt.Errorf("encode %s: %w", e.Type, err)
 	}
-	if e.Metadata, err = encodeMeta(make([]byte, 0, metaSize), m); err != nil {
+	if e.Metadata, hotMeta, err = encodeMeta(make([]byte, 0, metaSize), m); err != nil {
 		return Encoded{}, err
 	}
 	if c.kinds[e.Type].authenticated {
 		e.Metadata = c.seal(at, e)
 	}
-	if hot {
+	if hot && hotMeta {
 		c.memo.put(&decoded{at, e.Type, e.Data, e.Metadata, f, m})
 	}
 	return e, nil

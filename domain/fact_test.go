@@ -295,7 +295,7 @@ func TestEveryTamperingIsForged(t *testing.T) {
 		}
 		try(fmt.Sprintf("metadata cut at %d", i), at, e.Type, e.Data, e.Metadata[:i])
 	}
-	bare, err := encodeMeta(nil, ordinaryMeta)
+	bare, _, err := encodeMeta(nil, ordinaryMeta)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -21,16 +21,15 @@ type Meta struct {
 // Time rounds t to what a fact can hold: microseconds in UTC.
 func Time(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
 
-// encodeMeta appends the metadata without its MAC. Its time is as Time makes it.
-func encodeMeta(b []byte, m Meta) ([]byte, error) {
+// encodeMeta appends the metadata without its MAC, and says whether that is its plain spelling. Its time is as Time makes it.
+func encodeMeta(b []byte, m Meta) (text []byte, plain bool, err error) {
 	if text, ok := writeHotMeta(b, m); ok {
-		return text, nil
+		return text, true, nil
 	}
-	b, err := appendJSON(b, m)
-	if err != nil {
-		return nil, fmt.Errorf("encode metadata: %w", err)
+	if text, err = appendJSON(b, m); err != nil {
+		return nil, false, fmt.Errorf("encode metadata: %w", err)
 	}
-	return b, nil
+	return text, false, nil
 }
 
 func decodeMeta(b []byte) (Meta, error) {
