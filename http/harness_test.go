@@ -53,14 +53,20 @@ var by = commands.By{Actor: "cli"}
 // build puts a house together; change may alter the API's settings first.
 func build(t testing.TB, change ...func(*httpd.Config)) *house {
 	t.Helper()
+	return buildIn(t, vfs.NewMem(), "", change...)
+}
+
+// buildIn is build with the log and the read models below a directory of a file system.
+func buildIn(t testing.TB, fs vfs.FS, dir string, change ...func(*httpd.Config)) *house {
+	t.Helper()
 	h := &house{TB: t, logged: &lockedBuffer{}}
 	var err error
-	h.log, err = embedded.Open("log", embedded.Options{FS: vfs.NewMem(), Fatal: func(err error) { t.Errorf("the log failed: %v", err) }})
+	h.log, err = embedded.Open(fs.PathJoin(dir, "log"), embedded.Options{FS: fs, Fatal: func(err error) { t.Errorf("the log failed: %v", err) }})
 	h.must(err)
 	h.keys, err = sealing.NewKeyset()
 	h.must(err)
 	h.codec = domain.NewCodec(h.keys)
-	h.fold, err = projections.Open(projections.Config{Dir: "fold", FS: vfs.NewMem(), Feed: h.log, Streams: h.log, Codec: h.codec, Keys: h.keys})
+	h.fold, err = projections.Open(projections.Config{Dir: fs.PathJoin(dir, "fold"), FS: fs, Feed: h.log, Streams: h.log, Codec: h.codec, Keys: h.keys})
 	h.must(err)
 	h.run()
 	h.lag = &lagging{Fold: h.fold}
