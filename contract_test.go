@@ -78,7 +78,7 @@ func rowsOf(t *testing.T, contract string) (rows []string) {
 }
 
 // namesInTests finds what the tests of all packages name: in the comments that belong to test functions or stand in them,
-// and as literals there and in the tables of cases.
+// and as the first members of cases.
 func namesInTests(t *testing.T) (comments, literals map[string][]string) {
 	t.Helper()
 	comments, literals = map[string][]string{}, map[string][]string{}
@@ -94,9 +94,9 @@ func namesInTests(t *testing.T) (comments, literals map[string][]string) {
 			comments[row] = append(comments[row], path)
 		}
 		ast.Inspect(file, func(n ast.Node) bool {
-			if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
-				if text, err := strconv.Unquote(literal.Value); err == nil && rowName.MatchString(text) {
-					literals[text] = append(literals[text], path)
+			if c, ok := n.(*ast.CompositeLit); ok && len(c.Elts) > 0 {
+				if row := literalOf(c.Elts[0]); rowName.MatchString(row) {
+					literals[row] = append(literals[row], path)
 				}
 			}
 			return true
@@ -107,6 +107,19 @@ func namesInTests(t *testing.T) (comments, literals map[string][]string) {
 		t.Fatal(err)
 	}
 	return comments, literals
+}
+
+// literalOf is the text of a string literal; empty if it is something else.
+func literalOf(e ast.Expr) string {
+	literal, ok := e.(*ast.BasicLit)
+	if !ok || literal.Kind != token.STRING {
+		return ""
+	}
+	text, err := strconv.Unquote(literal.Value)
+	if err != nil {
+		return ""
+	}
+	return text
 }
 
 // commentedRows are the rows named by comments of a file's test functions.
