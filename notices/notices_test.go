@@ -2,6 +2,7 @@ package notices_test
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -190,6 +191,40 @@ func TestTwentyMailsAnHourThenASummary(t *testing.T) {
 		time.Sleep(time.Minute)
 		if n := len(box.got()); n != domain.MaxMails+2 {
 			t.Errorf("%d mails after the hour", n)
+		}
+	})
+}
+
+// TestLinksCountAsMails: whoever gives webhooks many addresses cannot have more mail sent within an hour than anybody else;
+// nobody who did not confirm is sent a summary, and all get their link. It holds the row notices.hour.
+func TestLinksCountAsMails(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		box := &outbox{}
+		r := newRig(t, box)
+		r.start()
+		defer func() { r.stop() }()
+		org := r.organization("clawbook")
+		const addresses = 33
+		for i := range addresses {
+			r.subscribe(org, fmt.Sprintf("ops-%d@customer.example", i), nil)
+		}
+		time.Sleep(55 * time.Minute)
+		if got := box.got(); len(got) != domain.MaxMails {
+			t.Errorf("%d mails within the hour, want %d", len(got), domain.MaxMails)
+		}
+		time.Sleep(time.Hour)
+		asked := map[string]int{}
+		for _, m := range box.got() {
+			asked[m.To[0]]++
+		}
+		if got := box.got(); len(got) != addresses || len(asked) != addresses || count(got, "Confirm") != addresses {
+			t.Errorf("%d mails to %d addresses, %d of them links; want %d", len(got), len(asked), count(got, "Confirm"), addresses)
+		}
+		for i := range max(0, len(box.at)-domain.MaxMails) {
+			if took := box.at[i+domain.MaxMails].Sub(box.at[i]); took < time.Hour {
+				t.Errorf("%d mails within %s", domain.MaxMails+1, took)
+			}
 		}
 	})
 }
