@@ -81,13 +81,6 @@ func (x *exchange) showConfirm(a domain.Address) error {
 	if err != nil {
 		return err
 	}
-	h := x.w.Header()
-	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
-	x.w.WriteHeader(http.StatusOK)
-	_, err = x.w.Write(page.Bytes())
-	return err
+	x.html(page.Bytes(), "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'")
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
 )
 
 // page asks for a page without a key.
@@ -14,7 +15,7 @@ func (h *house) page(method, path string) (status int, body string, header http.
 	h.Helper()
 	r, err := http.NewRequestWithContext(h.Context(), method, h.url+path, nil)
 	h.must(err)
-	answer, err := http.DefaultClient.Do(r)
+	answer, err := h.client.Do(r)
 	h.must(err)
 	text, err := io.ReadAll(answer.Body)
 	h.must(err)
@@ -52,10 +53,19 @@ func TestALinkConfirmsAnAddress(t *testing.T) {
 	if status, _, _ := h.page("POST", link[:len(link)-2]); status != 404 || confirmed() {
 		t.Errorf("a shortened token: %d", status)
 	}
+	h.broken.fail(eventlog.ErrNoSpace)
+	if status, _, _ := h.page("POST", link); status != 503 || confirmed() {
+		t.Errorf("without a log: %d", status)
+	}
+	h.broken.fail(nil)
 	for range 2 {
 		if status, body, _ := h.page("POST", link); status != 200 || strings.Contains(body, "<form") || !confirmed() {
 			t.Errorf("%d %s", status, body)
 		}
+	}
+	h.broken.failReads(eventlog.ErrNoSpace)
+	if status, _, _ := h.page("GET", link); status != 503 {
+		t.Errorf("without a log to read: %d", status)
 	}
 }
 

@@ -233,8 +233,12 @@ func (w *pastWorld) toggle() {
 // change replaces settings, or the secret.
 func (w *pastWorld) change() {
 	id, ok := w.hook()
-	s, _ := w.fold.Subscription(id)
-	if !ok || s.Deleted {
+	if !ok {
+		return
+	}
+	s, err := w.commands.LoadSubscription(w.Context(), id)
+	w.must(err)
+	if s.Deleted {
 		return
 	}
 	m := domain.Meta{At: time.Now(), Actor: "key:test_k", Correlation: "r-1"}

@@ -84,7 +84,7 @@ func TestTheAuditListShowsTheLog(t *testing.T) {
 	data, _ = failed["data"].(map[string]any)
 	sum := sha256.Sum256([]byte("sorry \xff"))
 	if failed["organization_id"] != s.acme || failed["subscription_id"] != s.active || failed["event_id"] != s.event || failed["delivery_id"] != delivery ||
-		data["reason"] != "http_503" || data["status"] != 503.0 || data["body_sha256"] != "ab" || data["answer"] != nil || data["answer_sha256"] != hex.EncodeToString(sum[:]) {
+		data["reason"] != "http_503" || data["status"] != 503.0 || data["body_sha256"] != strings.Repeat("ab", 32) || data["answer"] != nil || data["answer_sha256"] != hex.EncodeToString(sum[:]) {
 		t.Errorf("a failed attempt is shown as %v", failed)
 	}
 	opened := s.listed(s.operator, "&delivery="+delivery)[0]["data"].(map[string]any)
@@ -366,7 +366,7 @@ func TestAnExportOutlastsTheDeadlinesOfARequest(t *testing.T) {
 	s.must(err)
 	r.Header.Set("Authorization", "Bearer "+s.auditor)
 	r.Header.Set("Accept", "application/x-ndjson")
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := s.client.Do(r)
 	s.must(err)
 	defer resp.Body.Close()
 	begun := time.Now()
@@ -393,13 +393,13 @@ func TestAnExportEndsWithItsReaderOrItsNode(t *testing.T) {
 	h.must(err)
 	r.Header.Set("Authorization", "Bearer "+h.operator)
 	r.Header.Set("Accept", "text/csv")
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := h.client.Do(r)
 	h.must(err)
 	leave()
 	resp.Body.Close()
 	stopping.Store(true)
 	r = r.Clone(t.Context())
-	resp, err = http.DefaultClient.Do(r)
+	resp, err = h.client.Do(r)
 	h.must(err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)

@@ -1,6 +1,7 @@
 package http_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -28,7 +29,7 @@ func (s *scene) attempts(event, subscription string, statuses ...int) {
 	known := h.Delivery
 	sub, _ := s.fold.Subscription(h.Of.Subscription)
 	for _, status := range statuses {
-		o := domain.Outcome{StartedAt: time.Now(), Took: 1500 * time.Microsecond, Status: 200, Address: "192.0.2.7:443", BodySHA256: []byte{0xab}, Revision: sub.Revision}
+		o := domain.Outcome{StartedAt: time.Now(), Took: 1500 * time.Microsecond, Status: 200, Address: "192.0.2.7:443", BodySHA256: bytes.Repeat([]byte{0xab}, 32), Revision: sub.Revision}
 		if status != 0 {
 			o.Status, o.Reason = status, domain.StatusReason(status)
 			o.Answer, err = key.Seal([]byte("sorry \xff"), []byte(id.String()))
@@ -175,7 +176,7 @@ func TestADeliverysHistory(t *testing.T) {
 	want := map[string]any{"status": "success", "attempts": 2.0, "event_id": s.event, "subscription_id": s.active, "organization_id": s.acme, "round": 1.0,
 		"history.0.type": "hooklog.MessagePublished.v1", "history.1.type": "hooklog.AttemptFailed.v1", "history.1.attempt": 1.0,
 		"history.1.request.http_status": 503.0, "history.1.request.reason": "http_503", "history.1.request.took_us": 1500.0,
-		"history.1.request.remote_address": "192.0.2.7:443", "history.1.request.body_sha256": "ab", "history.1.request.answer": nil,
+		"history.1.request.remote_address": "192.0.2.7:443", "history.1.request.body_sha256": strings.Repeat("ab", 32), "history.1.request.answer": nil,
 		"history.1.delay.scheduled": "1m", "history.2.type": "hooklog.AttemptSucceeded.v1", "history.2.request.http_status": 200.0,
 		"data": nil, "data_sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"}
 	for member, value := range want {

@@ -78,6 +78,16 @@ func (x *exchange) send(mediaType string, status int, body []byte) {
 	}
 }
 
+// html sends a page for people. policy is its Content-Security-Policy.
+func (x *exchange) html(text []byte, policy string) {
+	h := x.w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Content-Security-Policy", policy)
+	x.send("text/html; charset=utf-8", http.StatusOK, text)
+}
+
 // Limits of a page.
 const (
 	maxPage     = 200

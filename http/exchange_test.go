@@ -126,8 +126,10 @@ func TestANodeThatIsBehind(t *testing.T) {
 		if got := status("/readyz"); got != ready {
 			t.Errorf("readyz %d at a lag of %s", got, lag.by)
 		}
-		if got := status("/healthz"); got != 200 {
-			t.Errorf("healthz %d", got)
+		for _, path := range []string{"/healthz", "/metrics"} {
+			if got := status(path); got != 200 {
+				t.Errorf("%s %d", path, got)
+			}
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -38,6 +39,7 @@ type house struct {
 	lag      *lagging
 	api      *httpd.API
 	url      string
+	client   *http.Client
 	logged   *lockedBuffer
 	operator string
 	broken   *breakable
@@ -74,7 +76,7 @@ func buildIn(t testing.TB, fs vfs.FS, dir string, change ...func(*httpd.Config))
 	h.commands, err = commands.New(commands.Config{Log: h.broken, Keys: h.keys, Directory: h.fold, URLs: urls{}})
 	h.must(err)
 	config := httpd.Config{Commands: h.commands, Fold: h.fold, Positions: positions{h.fold}, Readiness: h.lag,
-		Groups: &oneGroup{}, Backups: &backupsTold{}, Doctor: healthy{},
+		Node: "node:0123456789abcdef", Groups: &oneGroup{}, Backups: &backupsTold{}, Doctor: healthy{},
 		Logger:      zerolog.New(h.logged),
 		Unavailable: func(err error) bool { return errors.Is(err, eventlog.ErrNoSpace) }}
 	for _, c := range change {
@@ -85,7 +87,7 @@ func buildIn(t testing.TB, fs vfs.FS, dir string, change ...func(*httpd.Config))
 	server := httptest.NewUnstartedServer(nil)
 	server.Config = httpd.NewServer("", h.api)
 	server.Start()
-	h.url = server.URL
+	h.url, h.client = server.URL, &http.Client{Transport: witness{h}}
 	t.Cleanup(func() {
 		server.Close()
 		h.stopFolding()
@@ -201,7 +203,7 @@ func (h *house) call(method, path, key, body string, headers ...string) answer {
 
 func (h *house) do(r *http.Request) answer {
 	h.Helper()
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := h.client.Do(r)
 	h.must(err)
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
@@ -306,13 +308,24 @@ func (p positions) WaitForPosition(ctx context.Context, position string) error {
 // breakable is a log that can be told to fail.
 type breakable struct {
 	eventlog.Streams
-	err atomic.Pointer[error]
+	err, reading atomic.Pointer[error]
 }
 
+// fail lets every append fail with err; none fails with nil.
 func (b *breakable) fail(err error) { b.err.Store(&err) }
 
+// failReads lets every read of a stream fail.
+func (b *breakable) failReads(err error) { b.reading.Store(&err) }
+
+func (b *breakable) Read(ctx context.Context, stream string, from eventlog.Revision) iter.Seq2[eventlog.Recorded, error] {
+	if err := b.reading.Load(); err != nil {
+		return func(yield func(eventlog.Recorded, error) bool) { yield(eventlog.Recorded{}, *err) }
+	}
+	return b.Streams.Read(ctx, stream, from)
+}
+
 func (b *breakable) Append(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (eventlog.Appended, error) {
-	if err := b.err.Load(); err != nil {
+	if err := b.err.Load(); err != nil && *err != nil {
 		return eventlog.Appended{}, *err
 	}
 	return b.Streams.Append(ctx, stream, expected, events...)

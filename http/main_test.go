@@ -4,6 +4,7 @@ import (
 	"flag"
 	"net/http"
 	"os"
+	"strings"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -22,5 +23,19 @@ func TestMain(m *testing.M) {
 		os.Stderr.WriteString(err.Error() + "\n")
 		code = 1
 	}
+	if missing := theDescription().unproduced(); wholeRun() && len(missing) > 0 {
+		os.Stderr.WriteString("no test is answered so, as http/openapi describes:\n" + strings.Join(missing, "\n") + "\n")
+		code = 1
+	}
 	os.Exit(code)
+}
+
+// wholeRun reports whether all tests were asked for.
+func wholeRun() bool {
+	for _, limit := range []string{"test.run", "test.skip", "test.list", "test.fuzz"} {
+		if flag.Lookup(limit).Value.String() != "" {
+			return false
+		}
+	}
+	return true
 }

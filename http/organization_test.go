@@ -68,6 +68,22 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestAKeyOfNoOrganizationIsRotatedAndRevoked holds rows key.rotate and key.id.
+func TestAKeyOfNoOrganizationIsRotatedAndRevoked(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	old := h.platformKey()
+	path := "/api/v1/keys/" + keyID(old)
+	a := h.want(200, "POST", path+"/rotate", h.operator, `{"overlap":"0s"}`)
+	h.want(401, "GET", me, old, "")
+	h.want(200, "GET", me, a.text(t, "key"), "")
+	for range 2 {
+		h.want(204, "DELETE", path, h.operator, "")
+	}
+	h.want(401, "GET", me, a.text(t, "key"), "")
+	checkProblem(t, h.want(409, "POST", path+"/rotate", h.operator, ""))
+}
+
 // TestEventTypes holds the rows types.define, types.list, types.describe and types.retire.
 func TestEventTypes(t *testing.T) {
 	t.Parallel()

@@ -133,7 +133,7 @@ func (h *house) stream(t *testing.T, key, first string) *stream {
 	r.Header.Set("Authorization", "Bearer "+key)
 	r.Header.Set("Content-Type", "application/x-ndjson")
 	go func() { _, _ = io.WriteString(in, first) }() // a request that fails shows below
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := h.client.Do(r)
 	h.must(err)
 	s := &stream{t, in, resp, bufio.NewReader(resp.Body), cancel}
 	t.Cleanup(func() { cancel(); in.Close(); resp.Body.Close() })

@@ -10,6 +10,7 @@ import (
 
 	"github.com/hooklog/hooklog/commands"
 	"github.com/hooklog/hooklog/domain"
+	httpd "github.com/hooklog/hooklog/http"
 )
 
 // scene is what the refusals are tried on: two organizations with a subscription each, and a key of every kind.
@@ -29,8 +30,8 @@ func keyID(token string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(token[:strings.IndexByte(token, '.')], "vck_"), "hlk_")
 }
 
-func stage(t *testing.T) *scene {
-	h := build(t)
+func stage(t *testing.T, change ...func(*httpd.Config)) *scene {
+	h := build(t, change...)
 	s := &scene{house: h}
 	s.acme, s.other = h.organization("acme"), h.organization("other")
 	s.partner, s.otherPartner = h.partnerKey("acme"), h.partnerKey("other")

@@ -134,6 +134,9 @@ func table() []*route {
 		{method: "GET", path: v1 + "/webhooks/organization/{organization}", scopes: partners, surface: vntana, handle: (*exchange).listVntanaWebhooks},
 		{method: "DELETE", path: v1hook, scopes: partners, surface: vntana, handle: (*exchange).deleteVntanaWebhook},
 		{method: "PATCH", path: v1hook + "/secret", scopes: partners, surface: vntana, handle: (*exchange).renewVntanaSecret},
+
+		{method: "GET", path: "/openapi/", handle: (*exchange).listDescriptions},
+		{method: "GET", path: "/openapi/{document}", handle: (*exchange).showDescription},
 	}
 }
 

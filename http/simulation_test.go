@@ -98,7 +98,7 @@ func TestTwoSimulationsAtOnce(t *testing.T) {
 		h.must(err)
 		r.Header.Set("Authorization", "Bearer "+h.operator)
 		r.Header.Set("Content-Type", "application/json")
-		resp, err := http.DefaultClient.Do(r)
+		resp, err := h.client.Do(r)
 		if err != nil {
 			statuses <- 0
 			return
