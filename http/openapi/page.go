@@ -112,7 +112,9 @@ func renderPage(name string, d *document) ([]byte, error) {
 		Name string
 		*document
 		Tags []shownTag
-	}{name, d, tags})
+		// Problems says that refusals are problem documents.
+		Problems bool
+	}{name, d, tags, slices.ContainsFunc(d.Components.Schemas, func(c namedOne[*schema]) bool { return c.Name == "problem" })})
 	return b.Bytes(), err
 }
 

@@ -131,6 +131,8 @@ func appendRange(all []string, least, most *int64, what string) []string {
 		return append(all, fmt.Sprintf("%d%s", *least, what))
 	case least != nil && most != nil:
 		return append(all, fmt.Sprintf("%d–%d%s", *least, *most, what))
+	case least != nil && *least == 1 && what != "":
+		return append(all, "not empty")
 	case least != nil:
 		return append(all, fmt.Sprintf("at least %d%s", *least, what))
 	case most != nil:
