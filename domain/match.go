@@ -13,14 +13,15 @@ type Subscribers struct {
 	// Seen counts the subscription facts folded.
 	Seen uint64
 
-	all      map[SubscriptionID]*Subscription
-	byName   map[string][]*Subscription // exact names
-	patterns []*Subscription            // those with at least one pattern
+	all map[SubscriptionID]*Subscription
+	// asking finds subscriptions by what they list: by a name, or by what comes before the star of a pattern, which is
+	// empty or ends in a dot and so is no name.
+	asking map[string][]*Subscription
 }
 
 // NewSubscribers returns an organization without subscriptions.
 func NewSubscribers() *Subscribers {
-	return &Subscribers{all: map[SubscriptionID]*Subscription{}, byName: map[string][]*Subscription{}}
+	return &Subscribers{all: map[SubscriptionID]*Subscription{}, asking: map[string][]*Subscription{}}
 }
 
 // Len returns the number of subscriptions that are not deleted.
@@ -42,30 +43,45 @@ func (x *Subscribers) Put(s *Subscription) {
 		return
 	}
 	x.all[s.ID] = s
-	patterned := false
-	for _, name := range s.Events {
-		if strings.HasSuffix(name, "*") {
-			patterned = true
-			continue
-		}
-		x.byName[name] = append(x.byName[name], s)
-	}
-	if patterned {
-		x.patterns = append(x.patterns, s)
+	for _, listed := range s.Events {
+		place := placeOf(listed)
+		x.asking[place] = append(x.asking[place], s)
 	}
 }
 
+// placeOf is where a name or pattern that subscriptions list is found.
+func placeOf(listed string) string { return strings.TrimSuffix(listed, "*") }
+
 func (x *Subscribers) drop(old *Subscription) {
 	delete(x.all, old.ID)
-	is := func(s *Subscription) bool { return s == old }
-	for _, name := range old.Events {
-		if rest := slices.DeleteFunc(x.byName[name], is); len(rest) > 0 {
-			x.byName[name] = rest
+	for _, listed := range old.Events {
+		place := placeOf(listed)
+		rest := slices.DeleteFunc(x.asking[place], func(s *Subscription) bool { return s == old })
+		if len(rest) > 0 {
+			x.asking[place] = rest
 		} else {
-			delete(x.byName, name)
+			delete(x.asking, place)
 		}
 	}
-	x.patterns = slices.DeleteFunc(x.patterns, is)
+}
+
+// each calls consider once for each subscription that lists a type or a pattern of it. It looks at no others.
+func (x *Subscribers) each(eventType string, consider func(*Subscription)) {
+	at := func(place string) {
+		for _, s := range x.asking[place] {
+			first := slices.IndexFunc(s.Events, func(listed string) bool { return webhook.Matches(listed, eventType) })
+			if first >= 0 && placeOf(s.Events[first]) == place {
+				consider(s)
+			}
+		}
+	}
+	at(eventType)
+	for i := range eventType {
+		if eventType[i] == '.' {
+			at(eventType[:i+1])
+		}
+	}
+	at("") // "*"
 }
 
 // Matching is the answer to: who gets a message, and who asks for its type and does not.
@@ -111,7 +127,7 @@ func (m Matching) keep(kept func(SubscriptionID) bool) Matching {
 // give the same answer, wherever it is asked.
 func (x *Subscribers) Match(eventType, client string) Matching {
 	var m Matching
-	consider := func(s *Subscription) {
+	x.each(eventType, func(s *Subscription) {
 		if why := withhold(s, client); why != "" {
 			m.Withheld = append(m.Withheld, Withheld{s.ID, why})
 		} else {
@@ -120,16 +136,7 @@ func (x *Subscribers) Match(eventType, client string) Matching {
 				m.needs(s)
 			}
 		}
-	}
-	exact := x.byName[eventType]
-	for _, s := range exact {
-		consider(s)
-	}
-	for _, s := range x.patterns {
-		if !slices.Contains(s.Events, eventType) && slices.ContainsFunc(s.Events, func(p string) bool { return webhook.Matches(p, eventType) }) {
-			consider(s)
-		}
-	}
+	})
 	slices.SortFunc(m.Targets, func(a, b Target) int { return compareIDs(a.Subscription, b.Subscription) })
 	SortWithheld(m.Withheld)
 	return m

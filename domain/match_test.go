@@ -1,6 +1,8 @@
 package domain
 
 import (
+	"encoding/binary"
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -85,8 +87,8 @@ func TestALaterStateReplacesTheEarlierOne(t *testing.T) {
 	if _, ok := x.Get(SubscriptionID{1}); ok || x.Len() != 0 || matched("c") != 0 || matched("d.x") != 0 {
 		t.Error("a deleted one is still there")
 	}
-	if len(x.byName) != 0 || len(x.patterns) != 0 {
-		t.Errorf("what is gone takes room: %v, %v", x.byName, x.patterns)
+	if len(x.asking) != 0 {
+		t.Errorf("what is gone takes room: %v", x.asking)
 	}
 }
 
@@ -174,4 +176,31 @@ func TestCorrectingGivesTheRightTargets(t *testing.T) {
 			t.Fatalf("nothing was wrong: added %v, removed %v", a, r)
 		}
 	})
+}
+
+// BenchmarkMatchAmong measures a message with one match beside ever more subscriptions of its organization that ask for
+// something else: each of another name, each by another pattern, and all of a pattern that begins like the type.
+func BenchmarkMatchAmong(b *testing.B) {
+	for _, c := range []struct{ name, events string }{{"names", "order.t%d.paid"}, {"patterns", "order.t%d.*"}, {"near", "order.t%d.paid.*"}} {
+		for _, n := range []int{10, 1_000, 100_000} {
+			b.Run(fmt.Sprintf("%s/subscriptions=%d", c.name, n), func(b *testing.B) {
+				x := NewSubscribers()
+				for i := range n {
+					s := subscriber(1, fmt.Sprintf(c.events, i))
+					binary.BigEndian.PutUint32(s.ID[12:], uint32(i))
+					x.Put(s)
+				}
+				want := 1
+				if c.name == "near" {
+					want = 0
+				}
+				b.ReportAllocs()
+				for b.Loop() {
+					if m := x.Match("order.t7.paid", ""); len(m.Targets) != want {
+						b.Fatal(m)
+					}
+				}
+			})
+		}
+	}
 }
