@@ -72,6 +72,7 @@ type lanes struct {
 	hosts   map[string]*host
 	tenants map[domain.OrganizationID]*tenant
 	waiting map[*lane]struct{} // lanes with a queue
+	leaving map[*lane]struct{} // lanes that left something to the clock
 	ring    []*tenant          // tenants with ready lanes, in turn
 	running int
 	left    int
@@ -84,7 +85,7 @@ type lanes struct {
 
 func newLanes(limits Limits) *lanes {
 	return &lanes{limits: limits, lanes: map[domain.SubscriptionID]*lane{}, hosts: map[string]*host{},
-		tenants: map[domain.OrganizationID]*tenant{}, waiting: map[*lane]struct{}{}, paced: make(chan struct{}, 1)}
+		tenants: map[domain.OrganizationID]*tenant{}, waiting: map[*lane]struct{}{}, leaving: map[*lane]struct{}{}, paced: make(chan struct{}, 1)}
 }
 
 // of returns the lane of a subscription, making it if there is none. brake is what is known of the subscription's
@@ -324,6 +325,7 @@ func (x *lanes) dequeue(l *lane) *task {
 // leave remembers a delivery for the clock, within bounds.
 func (x *lanes) leave(l *lane, t *task) {
 	l.backlog = true
+	x.leaving[l] = struct{}{}
 	if len(l.left) < maxLeftPerLane && x.left < maxLeft {
 		l.left[t.id] = t.of
 		x.left++
@@ -337,6 +339,14 @@ func (x *lanes) forget(l *lane, id domain.DeliveryID) {
 	if _, ok := l.left[id]; ok {
 		delete(l.left, id)
 		x.left--
+		x.noteLeft(l)
+	}
+}
+
+// noteLeft notes that a lane has nothing left to the clock any more, if so.
+func (x *lanes) noteLeft(l *lane) {
+	if len(l.left) == 0 && l.overflow.IsZero() {
+		delete(x.leaving, l)
 	}
 }
 
@@ -399,11 +409,8 @@ func (x *lanes) setBacklog(l *lane, backlog bool) {
 func (x *lanes) leftIn(limit int) []leftDelivery {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.left == 0 {
-		return nil
-	}
 	var found []leftDelivery
-	for _, l := range x.lanes {
+	for l := range x.leaving {
 		room := l.room()
 		for id, of := range l.left {
 			if room <= 0 || len(found) >= limit {
@@ -423,7 +430,7 @@ func (x *lanes) overflowing() []overflow {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var found []overflow
-	for _, l := range x.lanes {
+	for l := range x.leaving {
 		if room := l.room(); !l.overflow.IsZero() && room > 0 && len(l.left) < maxLeftPerLane/2 {
 			found = append(found, overflow{l, l.overflow, room})
 		}
@@ -444,6 +451,7 @@ func (x *lanes) drained(o overflow) {
 	defer x.mu.Unlock()
 	if o.lane.overflow.Equal(o.upTo) {
 		o.lane.overflow = time.Time{}
+		x.noteLeft(o.lane)
 	}
 }
 

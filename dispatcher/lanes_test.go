@@ -293,5 +293,8 @@ func (b *bench) check(t *rapid.T, running, waiting int) {
 		if l.running < 0 || l.running > b.limits.LaneFast || l.direct < 0 {
 			t.Fatalf("lane runs %d, %d of them direct", l.running, l.direct)
 		}
+		if _, leaving := b.leaving[l]; leaving != (len(l.left) > 0 || !l.overflow.IsZero()) {
+			t.Fatalf("that the lane left %d to the clock, and more up to %v, is known: %v", len(l.left), l.overflow, leaving)
+		}
 	}
 }
