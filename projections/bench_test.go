@@ -221,3 +221,97 @@ func appendTogether(b *testing.B, log *embedded.Log, events []eventlog.Recorded)
 	}
 	together.Wait()
 }
+
+// failing writes so many failed deliveries to each subscription in turn, due a second apart from the first one's wait on.
+func failing(s *scribe, org domain.OrganizationID, subs []domain.SubscriptionID, n int, wait time.Duration) {
+	for i := range n {
+		sub := subs[i%len(subs)]
+		id, of := s.publish(org, "order.created", uint64(len(subs)), domain.Target{Subscription: sub})
+		s.fail(deliveryTo(id, of, sub), 1, wait+time.Duration(i)*time.Second)
+	}
+}
+
+// backlogged opens a fold in memory in which so many deliveries of 100 subscriptions wait for their retry.
+func backlogged(b *testing.B, n int) (x *Fold, subs []domain.SubscriptionID, now time.Time) {
+	b.Helper()
+	s := newScribe(b)
+	org := s.organization("standard")
+	for range 100 {
+		subs = append(subs, s.subscription(org, "order.created"))
+	}
+	x = openOn(b, vfs.NewMem())
+	b.Cleanup(func() {
+		if err := x.Close(); err != nil {
+			b.Error(err)
+		}
+	})
+	for written := 0; written < n; written += 1000 {
+		failing(s, org, subs, 1000, time.Hour)
+		if err := x.receive(b.Context(), eventlog.Batch{Events: s.events}); err != nil {
+			b.Fatal(err)
+		}
+		s.events = s.events[:0]
+		clear(s.next)
+	}
+	return x, subs, s.now
+}
+
+// BenchmarkDue measures what a round of the clock asks beside ever more deliveries that wait: who has something due, and
+// a lane's worth of it.
+func BenchmarkDue(b *testing.B) {
+	for _, n := range []int{1_000, 100_000} {
+		b.Run(fmt.Sprintf("waiting=%d", n), func(b *testing.B) {
+			x, subs, now := backlogged(b, n)
+			now = now.Add(3 * time.Hour)
+			for b.Loop() {
+				asked := 0
+				x.DueSubscriptions(now, func(id domain.SubscriptionID, _ time.Time) bool {
+					due, err := x.Due(id, now, 10)
+					if err != nil || len(due) == 0 {
+						b.Fatalf("%d due, %v", len(due), err)
+					}
+					asked++
+					return true
+				})
+				if asked != len(subs) {
+					b.Fatalf("%d subscriptions have something due, want %d", asked, len(subs))
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(subs)), "ns/subscription")
+		})
+	}
+}
+
+// BenchmarkPage measures a page of 50 deliveries at the head of a list and far down it.
+func BenchmarkPage(b *testing.B) {
+	const n, limit = 100_000, 50
+	x, subs, _ := backlogged(b, n)
+	deep := ""
+	for range n/len(subs)/limit - 1 {
+		var err error
+		if _, deep, err = x.DeliveriesWhere(subs[0], DeliveryFilter{}, limit, deep); err != nil || deep == "" {
+			b.Fatalf("the list ended early: %v", err)
+		}
+	}
+	for _, c := range []struct{ name, cursor string }{{"first", ""}, {"last", deep}} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if page, _, err := x.DeliveriesWhere(subs[0], DeliveryFilter{}, limit, c.cursor); err != nil || len(page) != limit {
+					b.Fatalf("%d rows, %v", len(page), err)
+				}
+			}
+		})
+	}
+}
+
+// BenchmarkCursor measures writing a cursor and reading it back.
+func BenchmarkCursor(b *testing.B) {
+	l, place := list{deliveryList, [idSize]byte{1}}, make([]byte, 8+idSize)
+	b.ReportAllocs()
+	for b.Loop() {
+		if read, err := l.place(l.cursor(place)); err != nil || len(read) != len(place) {
+			b.Fatal(err)
+		}
+	}
+}

@@ -109,6 +109,18 @@ func (x *dueIndex) drop(e *dueEntry) {
 	delete(x.entries, e.id)
 }
 
+// boundOf returns the time before which a subscription has no rows; false if it has none at all. Who looks for rows begins
+// there: where a backlog was worked off, the store has a great many deleted rows to pass over for every one that is left.
+func (x *dueIndex) boundOf(id domain.SubscriptionID) (time.Time, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	e, ok := x.entries[id]
+	if !ok {
+		return time.Time{}, false
+	}
+	return e.bound, true
+}
+
 func (x *dueIndex) earliest() (time.Time, bool) {
 	if len(x.heap) == 0 {
 		return time.Time{}, false
@@ -248,7 +260,7 @@ func (x *Fold) DueSubscriptions(now time.Time, yield func(id domain.Subscription
 			}
 			continue
 		}
-		earliest, any, err := m.earliestDue(e.id)
+		earliest, any, err := m.earliestDue(e.id, e.bound)
 		if err != nil {
 			x.Logger.Error().Err(err).Stringer("subscription", e.id).Msg("due deliveries cannot be read")
 			heap.Pop(&due)
@@ -264,9 +276,10 @@ func (x *Fold) DueSubscriptions(now time.Time, yield func(id domain.Subscription
 	}
 }
 
-func (x *models) earliestDue(id domain.SubscriptionID) (at time.Time, any bool, err error) {
-	prefix := subscriptionKey(x.in(dueSpace), id)
-	err = x.store.scan(prefix, after(prefix), func(key, _ []byte) (bool, error) {
+// earliestDue finds the earliest row of a subscription. There is none before bound.
+func (x *models) earliestDue(id domain.SubscriptionID, bound time.Time) (at time.Time, any bool, err error) {
+	space := x.in(dueSpace)
+	err = x.store.scan(appendDueKey(nil, space, id, bound, domain.DeliveryID{}), after(subscriptionKey(space, id)), func(key, _ []byte) (bool, error) {
 		if _, at, _, any = parseDueKey(key); !any {
 			return false, errRow
 		}
@@ -282,10 +295,15 @@ func (x *Fold) Due(id domain.SubscriptionID, now time.Time, limit int) ([]DueDel
 	}
 	m := x.reading()
 	defer m.done()
+	bound, ok := m.due.boundOf(id)
+	if !ok || bound.After(now) {
+		return nil, nil
+	}
 	var due []DueDelivery
-	prefix := subscriptionKey(m.in(dueSpace), id)
-	end := appendDueKey(nil, m.in(dueSpace), id, now.Truncate(time.Microsecond).Add(time.Microsecond), domain.DeliveryID{})
-	err := m.store.scan(prefix, end, func(key, value []byte) (bool, error) {
+	space := m.in(dueSpace)
+	begin := appendDueKey(nil, space, id, bound, domain.DeliveryID{})
+	end := appendDueKey(nil, space, id, now.Truncate(time.Microsecond).Add(time.Microsecond), domain.DeliveryID{})
+	err := m.store.scan(begin, end, func(key, value []byte) (bool, error) {
 		_, _, delivery, ok := parseDueKey(key)
 		_, published, err := parseDueValue(value)
 		if !ok || err != nil {

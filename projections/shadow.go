@@ -19,6 +19,8 @@ type shadow struct {
 	fold *Fold
 	*projector
 	limiter *rate.Limiter
+	// step is how many facts it folds at once.
+	step int
 	// meet is called once, when the shadow stands exactly where the live fold does and both stand still.
 	meet func() error
 }
@@ -27,6 +29,10 @@ type shadow struct {
 // on two goroutines, so that one processor is always theirs.
 const (
 	shadowBatch = decodeTogether / 2
+	// hastyBatch is the step of a rebuild that was given a rate from hastyRate on, at which deliveries suffer all the same:
+	// the store is cheaper with large batches, and both processors decode.
+	hastyBatch = 512
+	hastyRate  = 20_000
 	// meetWithin is how many facts the shadow may be behind to be let catch up while the live fold waits: some
 	// milliseconds of folding.
 	meetWithin = 512
@@ -34,7 +40,7 @@ const (
 	meetTime = 2 * time.Second
 )
 
-// defaultRebuildRate is in facts/s: what deliveries beside it do not notice on two cores (hooklog-bench -rebuild). At 8,000 they
+// defaultRebuildRate is in facts/s: what deliveries beside it do not notice on two cores (hooklog-bench -measure rebuild). At 8,000 they
 // begin to.
 const defaultRebuildRate = 3_000
 
@@ -62,8 +68,12 @@ func (x *Fold) newShadow(parts partSet, from *checkpoint) (*shadow, error) {
 	if perSecond <= 0 {
 		perSecond = defaultRebuildRate
 	}
-	return &shadow{fold: x, limiter: rate.NewLimiter(rate.Limit(perSecond), shadowBatch),
-		projector: &projector{models: m, folds: parts, alone: true, codec: x.Codec, contents: x.contents, now: x.Now, logger: zerolog.Nop(),
+	step := shadowBatch
+	if perSecond >= hastyRate {
+		step = hastyBatch
+	}
+	return &shadow{fold: x, limiter: rate.NewLimiter(rate.Limit(perSecond), step), step: step,
+		projector: &projector{models: m, folds: parts, alone: step < decodeTogether, codec: x.Codec, contents: x.contents, now: x.Now, logger: zerolog.Nop(),
 			batch: newBatch(x.store, shadowKey, *from), progress: at, skips: &skips{}}}, nil
 }
 
@@ -100,7 +110,7 @@ func (s *shadow) receive(ctx context.Context, b eventlog.Batch) (met bool, err e
 		if events = s.notFolded(events); len(events) == 0 {
 			return false, nil
 		}
-		step := upTo(events[:min(len(events), shadowBatch)], s.fold.progress.reached())
+		step := upTo(events[:min(len(events), s.step)], s.fold.progress.reached())
 		if len(step) == 0 {
 			if err := s.fold.progress.wait(ctx, events[0].Position); err != nil {
 				return false, err
