@@ -39,5 +39,9 @@ test-clients: ## the official Go client's own tests and a Node script against ev
 	HOOKLOG_CLIENTS=1 $(GO) test -count=1 -timeout 15m -run TestOfficialClients -v ./eventlog/esdbserver
 
 .PHONY: bench
-bench: build ## deliveries/s and CPU beside a bare relay and a bare loop, on this machine (at most 5 minutes)
+bench: build ## speed beside a bare relay and a bare loop, and isolation, on this machine (at most 5 minutes)
 	$(GO) run ./cmd/hooklog-bench --hooklog $(BIN)
+
+.PHONY: bench-scale
+bench-scale: build ## fan-out, a storm of retries, a long log, many organizations, a soak (an hour; needs 20 GB; BENCH="-soak 2m" for less)
+	$(GO) run ./cmd/hooklog-bench --hooklog $(BIN) -measure fan-out,storm,growth,organizations,soak $(BENCH)

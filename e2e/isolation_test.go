@@ -10,7 +10,7 @@ import (
 )
 
 // A receiver that hangs holds up only itself, and nothing of what was published to it goes missing. How little the others
-// notice is measured by hooklog-bench -isolation; here only what is counted.
+// notice is measured by hooklog-bench -measure isolation; here only what is counted.
 func TestAReceiverThatHangsHoldsUpOnlyItself(t *testing.T) {
 	t.Parallel()
 	const healthy, messages, rate = 10, 600, 200

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -114,5 +116,92 @@ func TestTheLoopAndTheRelayLoseNothing(t *testing.T) {
 	}
 	if err := s.stop(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Every measure of scale runs, in a small size, and tells all that it is for; what it tells is not judged. What was lost or
+// came twice fails it.
+func TestMeasuresOfScaleInSmall(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the program")
+	}
+	binary, err := buildHooklog(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	small := options{hooklog: binary, rounds: 1, seconds: 0.2, connections: 8, fanOut: 40, pending: 1000, facts: 20_000, organizations: 100, soak: 2 * time.Second}
+	for _, c := range []struct {
+		measure string
+		tells   []string
+	}{
+		{"isolation", []string{"98 good receivers", "1 hangs, 1 drips", "ratio of the medians"}},
+		{"fan-out", []string{"1 message to 4 ", "messages to 40 ", "Resident memory"}},
+		{"storm", []string{"1000 deliveries to 100 subscriptions", "start minus due", "0 stranded, 0 twice"}},
+		{"growth", []string{"rebuilt beside", "page 1000", "delivery by id"}},
+		{"organizations", []string{"matching warm, p50", "KiB for 1,000 subscriptions", "p99 with many to few"}},
+		{"soak", []string{"\n20 ", "window 20 to window 5"}},
+	} {
+		t.Run(c.measure, func(t *testing.T) {
+			t.Parallel()
+			o := small
+			o.dir = t.TempDir()
+			var err error
+			if o.measures, err = measuresNamed(c.measure); err != nil {
+				t.Fatal(err)
+			}
+			var out strings.Builder
+			if err := measureAll(t.Context(), o, &out); err != nil {
+				t.Fatalf("%v, after\n%s", err, out.String())
+			}
+			for _, want := range append(c.tells, "cores used", "Nothing was lost, nothing came twice.") {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("%q is missing in\n%s", want, out.String())
+				}
+			}
+		})
+	}
+}
+
+func TestAMeasureIsKnownByItsName(t *testing.T) {
+	t.Parallel()
+	found, err := measuresNamed("soak,speed")
+	if err != nil || len(found) != 2 || found[0].name != "soak" || found[1].name != "speed" {
+		t.Errorf("got %v, %v", found, err)
+	}
+	if _, err := measuresNamed("speed,nonsense"); err == nil || !strings.Contains(err.Error(), "fan-out") {
+		t.Errorf("got %v, want an error that lists what there is", err)
+	}
+}
+
+func TestAReceiverFailsAMessageOnce(t *testing.T) {
+	t.Parallel()
+	r := &receiver{failing: failing{every: 2, waiting: map[mark]struct{}{}}}
+	r.now.Store(newTally(1, 10, 1))
+	take := func(seq int) int { return r.take(appendPayload(nil, mark{1, seq, 5}), 0) }
+	if got := []int{take(0), take(1), take(0), take(1)}; !slices.Equal(got, []int{500, 200, 200, 200}) {
+		t.Errorf("answers %v", got)
+	}
+	if got := r.now.Load().report(2); got.Arrived != 2 || got.Duplicates != 1 || r.count() != 0 {
+		t.Errorf("%+v, %d failing: the retry of the failed one is no repetition, that of the other is", got, r.count())
+	}
+}
+
+func TestAStormIsDueInOrder(t *testing.T) {
+	t.Parallel()
+	s := storm{begins: time.Unix(1000, 0), gentle: 100, floods: 1000, saturating: 20}
+	for i := 1; i < s.size(); i++ {
+		if s.due(i).Before(s.due(i - 1)) {
+			t.Fatalf("number %d is due before the one before it", i)
+		}
+	}
+	if got := s.due(50).Sub(s.begins); got != 5*time.Second {
+		t.Errorf("number 50 is due after %v, want 5 s at 10 a second", got)
+	}
+	if got := s.due(1099).Sub(s.flood()); got != 9990*time.Millisecond {
+		t.Errorf("the last is due %v into the flood, want 9.99 s at 100 a second", got)
+	}
+	waits := []uint32{5_000_000, 1_000_000, never, 0} // due 10 ms apart
+	if got := s.overtaken(waits); !slices.Equal(got, []uint32{0, 20_000, 30_000}) {
+		t.Errorf("overtaken by %v", got)
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -38,6 +39,20 @@ func (s *sink) arrived(ctx context.Context) (int64, error) { return s.number(ctx
 
 // late is how many deliveries came after their measurement had been reported.
 func (s *sink) late(ctx context.Context) (int64, error) { return s.number(ctx, "/late") }
+
+// failing is how many messages were failed and have not come again.
+func (s *sink) failing(ctx context.Context) (int64, error) { return s.number(ctx, "/failing") }
+
+// waits are how long so many messages of the measurement took to arrive, in microseconds.
+func (s *sink) waits(ctx context.Context, messages int) ([]uint32, error) {
+	raw, err := s.ask(ctx, http.MethodGet, fmt.Sprintf("/waits?messages=%d", messages))
+	if err != nil {
+		return nil, err
+	}
+	waits := make([]uint32, len(raw)/4)
+	_, err = binary.Decode(raw, binary.LittleEndian, waits)
+	return waits, err
+}
 
 func (s *sink) number(ctx context.Context, path string) (int64, error) {
 	raw, err := s.ask(ctx, http.MethodGet, path)

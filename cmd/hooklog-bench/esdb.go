@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -16,23 +15,15 @@ import (
 
 // measureESDB compares Hooklog on a log node, a process of its own that is spoken to through EventStoreDB's client and
 // protocol, with the relay and with Hooklog on its own log; and the two ways to the log with each other.
-func measureESDB(ctx context.Context, o options, out io.Writer) (err error) {
-	b := &bench{options: o, out: out}
-	if b.dir, err = os.MkdirTemp(o.dir, "hooklog-bench-"); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	if err := b.describeMachine(); err != nil {
-		return err
-	}
+func (b *bench) measureESDB(ctx context.Context) error {
 	if err := b.start(ctx); err != nil {
-		return errors.Join(err, b.stop())
+		return err
 	}
 	n, err := b.startOnLogNode(ctx)
 	if err == nil {
 		err = b.compareLogs(ctx, n)
 	}
-	return errors.Join(err, n.stop(), b.stop(), b.verdict())
+	return errors.Join(err, n.stop())
 }
 
 // noded is Hooklog on a log node.

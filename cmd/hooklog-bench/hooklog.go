@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -179,10 +180,17 @@ const eventType = "bench.tick"
 
 // organize registers an organization with the event type, and returns the key of a platform.
 func (s *server) organize(ctx context.Context, slug, profile string) (string, error) {
-	if err := s.call(ctx, "/api/v1/organizations", map[string]any{"slug": slug, "name": slug, "profile": profile}, nil); err != nil {
+	return s.organizeWith(ctx, slug, map[string]any{"profile": profile})
+}
+
+// organizeWith is organize with settings of the organization.
+func (s *server) organizeWith(ctx context.Context, slug string, settings map[string]any) (string, error) {
+	asked := map[string]any{"slug": slug, "name": slug}
+	maps.Copy(asked, settings)
+	if err := s.call(ctx, "/api/v1/organizations", asked, nil); err != nil {
 		return "", err
 	}
-	if err := s.call(ctx, "/api/v1/organizations/"+slug+"/event-types", map[string]any{"name": eventType}, nil); err != nil {
+	if err := s.defineType(ctx, slug, eventType); err != nil {
 		return "", err
 	}
 	var key struct {
@@ -192,8 +200,16 @@ func (s *server) organize(ctx context.Context, slug, profile string) (string, er
 	return key.Key, err
 }
 
+func (s *server) defineType(ctx context.Context, slug, name string) error {
+	return s.call(ctx, "/api/v1/organizations/"+slug+"/event-types", map[string]any{"name": name}, nil)
+}
+
 // subscribe makes a subscription to the event type.
 func (s *server) subscribe(ctx context.Context, slug, url string) error {
+	return s.subscribeTo(ctx, slug, url, eventType)
+}
+
+func (s *server) subscribeTo(ctx context.Context, slug, url, eventType string) error {
 	return s.call(ctx, "/api/v1/partner/webhooks?organization="+slug, map[string]any{"url": url, "events": []string{eventType}}, nil)
 }
 
@@ -213,8 +229,14 @@ func encodePlain(b []byte, run, first, _ int, at int64) []byte {
 }
 
 func encodeMessage(b []byte, run, first, _ int, at int64) []byte {
-	b = append(b, `{"type":"`+eventType+`","data":`...)
-	return append(appendPayload(b, mark{run, first, at}), '}')
+	return appendMessage(b, eventType, mark{run, first, at})
+}
+
+func appendMessage(b []byte, eventType string, m mark) []byte {
+	b = append(b, `{"type":"`...)
+	b = append(b, eventType...)
+	b = append(b, `","data":`...)
+	return append(appendPayload(b, m), '}')
 }
 
 func encodeArray(b []byte, run, first, n int, at int64) []byte {

@@ -80,17 +80,13 @@ func catchUp(ctx context.Context, log eventlog.Feed, events int) (time.Duration,
 func appendMany(ctx context.Context, log eventlog.Streams, writers int) (int, time.Duration, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	data := appendPayload(nil, mark{})
-	metadata := []byte(`{"at":"2026-01-01T00:00:00Z"}`)
 	var appended atomic.Int64
 	var all sync.WaitGroup
 	began := time.Now()
 	for w := range writers {
 		all.Go(func() {
 			for i := uint64(1); ctx.Err() == nil && time.Since(began) < appending; i++ {
-				e := eventlog.Event{Type: "bench.Appended.v1", Data: data, Metadata: bytes.Clone(metadata)}
-				binary.BigEndian.PutUint64(e.ID[:8], uint64(w))
-				binary.BigEndian.PutUint64(e.ID[8:], i)
+				e := benchEvent(uint64(w), i)
 				if _, err := log.Append(ctx, "bench-"+e.ID.String(), eventlog.NoStream, e); err != nil {
 					cancel(err)
 					return
@@ -101,4 +97,17 @@ func appendMany(ctx context.Context, log eventlog.Streams, writers int) (int, ti
 	}
 	all.Wait()
 	return int(appended.Load()), time.Since(began), context.Cause(ctx)
+}
+
+var (
+	benchData     = appendPayload(nil, mark{})
+	benchMetadata = []byte(`{"at":"2026-01-01T00:00:00Z"}`)
+)
+
+// benchEvent is an event that is not Hooklog's, with an id of two numbers.
+func benchEvent(high, low uint64) eventlog.Event {
+	e := eventlog.Event{Type: "bench.Appended.v1", Data: benchData, Metadata: bytes.Clone(benchMetadata)}
+	binary.BigEndian.PutUint64(e.ID[:8], high)
+	binary.BigEndian.PutUint64(e.ID[8:], low)
+	return e
 }

@@ -16,20 +16,23 @@ import (
 	"time"
 )
 
-// options say what is measured and for how long.
+// options say what is measured, for how long and how large.
 type options struct {
 	hooklog     string
 	dir         string
+	measures    []measure
 	rounds      int
 	seconds     float64
 	gentle      float64
 	brisk       float64
-	facts       int
 	connections int
-	isolation   bool
-	rebuild     bool
-	esdb        bool
 	only        string
+	// Sizes of the measures of scale.
+	fanOut        int
+	pending       int
+	facts         int
+	organizations int
+	soak          time.Duration
 }
 
 func main() {
@@ -57,16 +60,7 @@ func run(ctx context.Context, args []string, in io.Reader, out io.Writer) error 
 	if err != nil {
 		return err
 	}
-	if o.isolation {
-		return measureIsolation(ctx, o, out)
-	}
-	if o.rebuild {
-		return measureRebuild(ctx, o, out)
-	}
-	if o.esdb {
-		return measureESDB(ctx, o, out)
-	}
-	return measure(ctx, o, out)
+	return measureAll(ctx, o, out)
 }
 
 func parseOptions(args []string) (options, error) {
@@ -74,16 +68,18 @@ func parseOptions(args []string) (options, error) {
 	flags := flag.NewFlagSet("hooklog-bench", flag.ContinueOnError)
 	flags.StringVar(&o.hooklog, "hooklog", "", "`FILE` to measure; empty builds ./cmd/hooklog")
 	flags.StringVar(&o.dir, "dir", "", "`DIR` for the data, which is deleted afterwards; empty takes the system's temporary one")
-	flags.IntVar(&o.rounds, "rounds", 3, "`NUMBER` of interleaved rounds")
-	flags.Float64Var(&o.seconds, "seconds", 5, "`SECONDS` of publishing in each part of a round")
-	flags.Float64Var(&o.gentle, "gentle", 16, "`SECONDS` at 50 messages a second, of relay and Hooklog each; 0 leaves it out")
-	flags.Float64Var(&o.brisk, "brisk", 5, "`SECONDS` at 5,000 messages a second, of relay and Hooklog each; 0 leaves it out")
-	flags.IntVar(&o.facts, "facts", 1_000_000, "`NUMBER` of facts in the log at which starting is measured; 0 leaves it out")
+	names := flags.String("measure", "speed,isolation", "`NAMES` of what is measured, one after the other:"+listMeasures()+"\n")
+	flags.IntVar(&o.rounds, "rounds", 5, "`NUMBER` of interleaved rounds")
+	flags.Float64Var(&o.seconds, "seconds", 4, "`SECONDS` of publishing in each part of a round")
+	flags.Float64Var(&o.gentle, "gentle", 16, "speed: `SECONDS` at 50 messages a second, of relay and Hooklog each; 0 leaves it out")
+	flags.Float64Var(&o.brisk, "brisk", 5, "speed: `SECONDS` at 5,000 messages a second, of relay and Hooklog each; 0 leaves it out")
 	flags.IntVar(&o.connections, "connections", 64, "`NUMBER` of publisher connections")
-	flags.BoolVar(&o.isolation, "isolation", false, "measure what receivers that hang do to those that do not, instead")
-	flags.BoolVar(&o.rebuild, "rebuild", false, "measure what rebuilding all read models does to deliveries, instead")
-	flags.BoolVar(&o.esdb, "esdb", false, "measure Hooklog on a log node, through EventStoreDB's protocol, beside Hooklog on its own log, instead")
-	flags.StringVar(&o.only, "only", "", "measure only the `PARTS` of a round whose letters are given, for profiling: a loop, b relay, c single, d batches")
+	flags.StringVar(&o.only, "only", "", "speed: measure only the `PARTS` of a round whose letters are given, for profiling: a loop, b relay, c single, d batches")
+	flags.IntVar(&o.fanOut, "fan-out", 10_000, "fan-out: `NUMBER` of subscriptions that get each message; a tenth of them is measured, too")
+	flags.IntVar(&o.pending, "pending", 1_000_000, "storm: `NUMBER` of deliveries that wait for their retry")
+	flags.IntVar(&o.facts, "facts", 10_000_000, "growth: `NUMBER` of facts in the long log; the short one has a thousandth")
+	flags.IntVar(&o.organizations, "organizations", 10_000, "organizations: `NUMBER` of them, of 10 subscriptions each; a hundredth is measured, too")
+	flags.DurationVar(&o.soak, "soak", 20*time.Minute, "soak: how `LONG`, in 20 windows")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -93,7 +89,12 @@ func parseOptions(args []string) (options, error) {
 	if o.rounds < 1 || o.seconds <= 0 || o.connections < 1 {
 		return o, errors.New("rounds, seconds and connections must be positive")
 	}
-	return o, nil
+	if o.fanOut < 10 || o.pending < 1000 || o.facts < 10_000 || o.organizations < 100 || o.soak < 2*time.Second {
+		return o, errors.New("the least sizes are -fan-out 10, -pending 1000, -facts 10000, -organizations 100 and -soak 2s")
+	}
+	var err error
+	o.measures, err = measuresNamed(*names)
+	return o, err
 }
 
 // duration turns seconds of a flag into a duration.

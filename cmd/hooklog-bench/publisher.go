@@ -117,6 +117,11 @@ func (f *flow) follow(ctx context.Context, s *sink, over <-chan struct{}, fail f
 // pace publishes at a steady rate whatever the answers take, and returns how many messages were accepted. The time in a
 // message is when it was due to be sent and somebody woke up for it, so that waiting for a connection counts.
 func (p *publisher) pace(ctx context.Context, run int, rate float64, length time.Duration) (int, error) {
+	return p.paceFrom(ctx, run, 0, rate, length)
+}
+
+// paceFrom is pace for messages whose numbers begin with first.
+func (p *publisher) paceFrom(ctx context.Context, run, first int, rate float64, length time.Duration) (int, error) {
 	type due struct {
 		seq int
 		at  time.Time
@@ -131,7 +136,7 @@ func (p *publisher) pace(ctx context.Context, run int, rate float64, length time
 			var body []byte
 			for d := range queue {
 				var err error
-				if body, err = f.post(ctx, body, d.seq, d.at); err != nil {
+				if body, err = f.post(ctx, body, first+d.seq, d.at); err != nil {
 					cancel(err)
 					return
 				}

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
 	"path/filepath"
+	"time"
 )
 
 const (
@@ -23,25 +22,11 @@ const (
 )
 
 // measureRebuild compares what receivers see while all read models are rebuilt with what they see without.
-func measureRebuild(ctx context.Context, o options, out io.Writer) (err error) {
-	b := &bench{options: o, out: out}
-	if b.dir, err = os.MkdirTemp(o.dir, "hooklog-bench-"); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	if err := b.describeMachine(); err != nil {
-		return err
-	}
-	if b.hooklog == "" {
-		if b.hooklog, err = buildHooklog(ctx, b.dir); err != nil {
-			return err
-		}
-	}
+func (b *bench) measureRebuild(ctx context.Context) error {
 	if err := b.startAlone(ctx); err != nil {
-		return errors.Join(err, b.stop())
+		return err
 	}
-	err = b.compareRebuild(ctx)
-	return errors.Join(err, b.stop(), b.verdict())
+	return b.compareRebuild(ctx)
 }
 
 // startAlone starts a receiver and Hooklog with one subscription.
@@ -89,6 +74,9 @@ func (b *bench) compareRebuild(ctx context.Context) error {
 	return nil
 }
 
+// topUpStep is how long batches are published before it is looked whether there are enough.
+const topUpStep = 4 * time.Second
+
 // fillRunning publishes batches until the running server's log holds about that many facts.
 func (b *bench) fillRunning(ctx context.Context, facts int) error {
 	for held := 0; held < facts; {
@@ -128,21 +116,12 @@ func (b *bench) pacedRun(ctx context.Context, rebuilding bool) (f figures, facts
 
 // endRebuild cancels the rebuild, which must still run, and tells how fast it was.
 func (s *server) endRebuild(ctx context.Context) (factsPerSecond float64, err error) {
-	var list struct {
-		Items []struct {
-			Name    string `json:"name"`
-			Rebuild *struct {
-				State          string  `json:"state"`
-				FactsPerSecond float64 `json:"facts_per_second"`
-			} `json:"rebuild"`
-		} `json:"items"`
-	}
-	if err := s.request(ctx, http.MethodGet, "/api/v1/projections", nil, &list); err != nil {
+	r, err := s.rebuildOf(ctx)
+	if err != nil {
 		return 0, err
 	}
-	if len(list.Items) == 0 || list.Items[0].Rebuild == nil || list.Items[0].Rebuild.State != "running" {
+	if r.State != "running" {
 		return 0, errors.New("the rebuild was over before the run: the log is too short for this measurement")
 	}
-	first := list.Items[0]
-	return first.Rebuild.FactsPerSecond, s.request(ctx, http.MethodDelete, "/api/v1/projections/"+first.Name+"/rebuild", nil, nil)
+	return r.FactsPerSecond, s.request(ctx, http.MethodDelete, "/api/v1/projections/"+r.name+"/rebuild", nil, nil)
 }

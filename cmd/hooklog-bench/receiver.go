@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -31,13 +32,45 @@ type addresses struct {
 	Control string `json:"control,omitempty"`
 }
 
-// receiver answers 200 to everything, at once or after a while, and counts.
+// receiver answers 200 to everything, at once unless it is told to be bad, and counts.
 type receiver struct {
-	hang time.Duration
-	now  atomic.Pointer[tally]
+	// hang is how long it takes over every request. drips says that it answers one byte a second, without an end.
+	hang  time.Duration
+	drips bool
+	failing
+	now atomic.Pointer[tally]
 	// late counts what came for measurements that were over.
 	late    atomic.Int64
 	buffers sync.Pool
+}
+
+// failing is a receiver's failing: of so many messages it answers the first request of one with 500, and takes the next.
+type failing struct {
+	every int
+	mu    sync.Mutex
+	// waiting are the messages that have failed and not come again.
+	waiting map[mark]struct{}
+}
+
+// fails reports whether a message's request is to be answered with 500, and whether it is the one after that.
+func (x *failing) fails(m mark) (fails, again bool) {
+	if x.every == 0 || m.seq%x.every != 0 {
+		return false, false
+	}
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if _, again = x.waiting[m]; again {
+		delete(x.waiting, m)
+		return false, true
+	}
+	x.waiting[m] = struct{}{}
+	return true, false
+}
+
+func (x *failing) count() int {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return len(x.waiting)
 }
 
 // serveReceiver serves until its input ends. Target i is the listener i, or the path /i below any of them.
@@ -45,10 +78,12 @@ func serveReceiver(ctx context.Context, args []string, in io.Reader, out io.Writ
 	flags := flag.NewFlagSet(roleReceiver, flag.ContinueOnError)
 	listeners := flags.Int("listeners", 1, "")
 	hang := flags.Duration("hang", 0, "")
+	drips := flags.Bool("drip", false, "")
+	failEvery := flags.Int("fail-every", 0, "")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	r := &receiver{hang: *hang}
+	r := &receiver{hang: *hang, drips: *drips, failing: failing{every: *failEvery, waiting: map[mark]struct{}{}}}
 	r.now.Store(newTally(0, 0, 1))
 	r.buffers.New = func() any { return new(bytes.Buffer) }
 	var told addresses
@@ -78,6 +113,10 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusBadRequest)
 		return
 	}
+	if r.drips {
+		drip(w, req)
+		return
+	}
 	if r.hang > 0 {
 		select {
 		case <-time.After(r.hang):
@@ -86,13 +125,37 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		}
 	}
 	target, _ := strconv.Atoi(req.URL.Path[1:])
-	t := r.now.Load()
-	if m, ok := findMark(b.Bytes()); ok {
-		t.count(m, target, time.Now().UnixNano())
-	} else {
-		t.strangers.Add(1)
+	w.WriteHeader(r.take(b.Bytes(), target))
+}
+
+// take counts what came to a target, and returns the status of the answer.
+func (r *receiver) take(body []byte, target int) int {
+	m, ok := findMark(body)
+	if !ok {
+		r.now.Load().strangers.Add(1)
+		return http.StatusOK
 	}
-	w.WriteHeader(http.StatusOK)
+	fails, again := r.fails(m)
+	if !again {
+		r.now.Load().count(m, target, time.Now().UnixNano())
+	}
+	if fails {
+		return http.StatusInternalServerError
+	}
+	return http.StatusOK
+}
+
+// drip answers one byte a second until the other side has had enough.
+func drip(w http.ResponseWriter, req *http.Request) {
+	slowly := http.NewResponseController(w)
+	for req.Context().Err() == nil {
+		if _, err := w.Write([]byte{'.'}); err != nil || slowly.Flush() != nil {
+			return
+		}
+		if pause(req.Context(), time.Second) != nil {
+			return
+		}
+	}
 }
 
 func (r *receiver) control() http.Handler {
@@ -117,6 +180,19 @@ func (r *receiver) control() http.Handler {
 			return
 		}
 		writeJSON(w, r.now.Load().report(messages))
+	})
+	mux.HandleFunc("GET /waits", func(w http.ResponseWriter, req *http.Request) {
+		messages, err := strconv.Atoi(req.FormValue("messages"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+			return
+		}
+		if err := binary.Write(w, binary.LittleEndian, r.now.Load().waits(messages)); err != nil {
+			panic(http.ErrAbortHandler)
+		}
+	})
+	mux.HandleFunc("GET /failing", func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, r.count())
 	})
 	mux.HandleFunc("GET /late", func(w http.ResponseWriter, _ *http.Request) {
 		fmt.Fprint(w, r.late.Load()+r.now.Load().strangers.Load())

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// part is one of the things that are compared.
+// part is one of the things that are compared within a round.
 type part struct {
 	letter, name string
 	measure      func(context.Context) (figures, error)
 	rounds       []figures
 }
 
-// bench is one run of the program with everything it started.
+// bench is one measure under way, with everything it started.
 type bench struct {
 	options
 	out      io.Writer
@@ -33,30 +33,29 @@ type bench struct {
 
 const slug = "bench"
 
-// measure runs everything there is to measure and prints it.
-func measure(ctx context.Context, o options, out io.Writer) (err error) {
-	b := &bench{options: o, out: out}
-	if b.dir, err = os.MkdirTemp(o.dir, "hooklog-bench-"); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(b.dir)) }()
-	if err := b.describeMachine(); err != nil {
-		return err
-	}
+// measureSpeed compares Hooklog with a bare loop and a bare relay.
+func (b *bench) measureSpeed(ctx context.Context) error {
 	if err := b.start(ctx); err != nil {
-		return errors.Join(err, b.stop())
+		return err
 	}
-	err = b.measureAll(ctx)
-	return errors.Join(err, b.stop(), b.verdict())
-}
-
-// start builds and starts the receiver, the relay and Hooklog with one subscription.
-func (b *bench) start(ctx context.Context) (err error) {
-	if b.hooklog == "" {
-		if b.hooklog, err = buildHooklog(ctx, b.dir); err != nil {
+	parts := b.parts()
+	if err := b.runRounds(ctx, parts); err != nil {
+		return err
+	}
+	b.printRounds(parts)
+	if b.only != "" {
+		return nil
+	}
+	for _, step := range []func(context.Context) error{b.measureRates, b.measureLog, b.lateArrivals} {
+		if err := step(ctx); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// start starts the receiver, the relay and Hooklog with one subscription.
+func (b *bench) start(ctx context.Context) (err error) {
 	if b.receiver, err = startSink(ctx); err != nil {
 		return err
 	}
@@ -86,23 +85,6 @@ func (b *bench) stop() error {
 		err = errors.Join(err, b.receiver.stop())
 	}
 	return err
-}
-
-func (b *bench) measureAll(ctx context.Context) error {
-	parts := b.parts()
-	if err := b.runRounds(ctx, parts); err != nil {
-		return err
-	}
-	b.printRounds(parts)
-	if b.only != "" {
-		return nil
-	}
-	for _, step := range []func(context.Context) error{b.measureRates, b.measureStart, b.measureLog, b.lateArrivals} {
-		if err := step(ctx); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // runRounds measures one part after the other, again and again.

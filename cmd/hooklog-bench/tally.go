@@ -86,3 +86,18 @@ func percentile(sorted []uint32, share float64) uint32 {
 	i := int(share*float64(len(sorted))+0.999999) - 1
 	return sorted[max(0, min(i, len(sorted)-1))]
 }
+
+// never is the wait of a place to which nothing came.
+const never = ^uint32(0)
+
+// waits returns how long each of so many messages took to its first target, in microseconds.
+func (t *tally) waits(messages int) []uint32 {
+	waits := make([]uint32, min(messages, len(t.counts)/t.targets))
+	for i := range waits {
+		waits[i] = never
+		if atomic.LoadUint32(&t.counts[i*t.targets]) > 0 {
+			waits[i] = atomic.LoadUint32(&t.micros[i*t.targets])
+		}
+	}
+	return waits
+}
