@@ -315,3 +315,51 @@ func BenchmarkCursor(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkDeliveryByID measures finding a delivery anywhere in a log by its id, with its history, on disk.
+func BenchmarkDeliveryByID(b *testing.B) {
+	for _, facts := range []int{10_000, 400_000} {
+		b.Run(fmt.Sprintf("facts=%d", facts), func(b *testing.B) {
+			log, err := embedded.Open(b.TempDir()+"/log", embedded.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer log.Close()
+			x, err := Open(Config{Dir: b.TempDir() + "/projections", Feed: log, Streams: log, Codec: codec(), Logger: zerolog.Nop(), ReconcileRate: -1})
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer x.Close()
+			ids := logged(b, log, x, facts)
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if h, err := x.DeliveryByID(b.Context(), ids[i*7919%len(ids)]); err != nil || len(h.Facts) != 1 {
+					b.Fatalf("%d facts, %v", len(h.Facts), err)
+				}
+			}
+		})
+	}
+}
+
+// logged writes deliveries to a log and folds them, in parts, and returns their ids.
+func logged(b *testing.B, log *embedded.Log, x *Fold, facts int) (ids []domain.DeliveryID) {
+	b.Helper()
+	s := newScribe(b)
+	org := s.organization("standard")
+	subs := []domain.SubscriptionID{s.subscription(org, "order.created")}
+	for written := 0; written < facts; written += 10_000 {
+		deliveries(s, org, subs, 5_000)
+		appendTogether(b, log, s.events)
+		if err := x.receive(b.Context(), eventlog.Batch{Events: s.events}); err != nil {
+			b.Fatal(err)
+		}
+		for i := range s.events {
+			if id, ok := domain.DeliveryOfStream(s.events[i].Stream); ok {
+				ids = append(ids, id)
+			}
+		}
+		s.events = s.events[:0]
+		clear(s.next)
+	}
+	return ids
+}
