@@ -179,8 +179,18 @@ func (x *projector) commit(at eventlog.Position, facts int) error {
 // complete writes what the batch kept back.
 func (x *projector) complete() error {
 	b := x.batch
+	// Neighbours are written after each other: the store finds the place of the next key beside that of the last.
 	for _, t := range b.touched {
 		if err := x.completeRow(t); err != nil {
+			return err
+		}
+	}
+	for _, t := range b.touched {
+		now := dueRow{}
+		if !t.removed {
+			now = x.dueOf(t.row)
+		}
+		if err := x.moveDue(t, now); err != nil {
 			return err
 		}
 	}
@@ -200,7 +210,7 @@ func (x *projector) complete() error {
 	return b.set(b.place, b.text)
 }
 
-// completeRow writes a row and what follows from it for the due index.
+// completeRow writes a delivery's row.
 func (x *projector) completeRow(t *touchedRow) error {
 	b, r := x.batch, t.row
 	b.key = appendDeliveryKey(b.key[:0], x.in(deliverySpace), r.Of.Subscription, r.Of.PublishedAt.UnixMilli(), r.id)
@@ -208,16 +218,10 @@ func (x *projector) completeRow(t *touchedRow) error {
 		if !t.stored {
 			return nil
 		}
-		if err := b.delete(b.key); err != nil {
-			return err
-		}
-		return x.moveDue(t, dueRow{})
+		return b.delete(b.key)
 	}
 	b.text = r.append(b.text[:0])
-	if err := b.set(b.key, b.text); err != nil {
-		return err
-	}
-	return x.moveDue(t, x.dueOf(r))
+	return b.set(b.key, b.text)
 }
 
 // moveDue replaces a delivery's row of the due index.
