@@ -32,11 +32,20 @@ func (c *Commands) AskAddress(ctx context.Context, by By, org domain.Organizatio
 
 // SetAddress confirms an address on an operator's word.
 func (c *Commands) SetAddress(ctx context.Context, by By, org domain.OrganizationID, address string) (domain.Address, eventlog.Position, error) {
-	if _, err := c.organization(ctx, org); err != nil {
+	if _, err := c.openOrganization(ctx, org); err != nil {
 		return domain.Address{}, eventlog.Position{}, err
 	}
 	return change(ctx, c, by, domain.AddressStream(domain.KeyOfAddress(org, address)), domain.Address{}, foldAddress,
 		func(a domain.Address) (domain.Fact, error) { return a.DecideSet(org, address) })
+}
+
+// vouch confirms an address that comes with something else, on an operator's word; the empty one is none.
+func (c *Commands) vouch(ctx context.Context, by By, org domain.OrganizationID, address string) error {
+	if address == "" {
+		return nil
+	}
+	_, _, err := c.SetAddress(ctx, by, org, address)
+	return err
 }
 
 // A link's token: the address's key, the second in which it expires, and a MAC over both.

@@ -11,24 +11,20 @@ import (
 
 // DefineEventType adds a type to an organization's catalogue.
 func (c *Commands) DefineEventType(ctx context.Context, by By, org domain.OrganizationID, name string, s domain.EventTypeSettings) (domain.EventType, eventlog.Position, error) {
-	o, err := c.organization(ctx, org)
-	if err != nil {
-		return domain.EventType{}, eventlog.Position{}, err
-	}
 	if err := checkTypeName(name); err != nil {
 		return domain.EventType{}, eventlog.Position{}, err
 	}
 	if err := checkSchema(s); err != nil {
 		return domain.EventType{}, eventlog.Position{}, err
 	}
-	return c.changeEventType(ctx, by, org, name, func(e domain.EventType) (domain.Fact, error) {
+	return c.changeEventType(ctx, by, org, name, func(o domain.Organization, e domain.EventType) (domain.Fact, error) {
 		return e.DecideDefine(o, name, s)
 	})
 }
 
 // DescribeEventType replaces a type's settings with what edit makes of them.
 func (c *Commands) DescribeEventType(ctx context.Context, by By, org domain.OrganizationID, name string, edit func(domain.EventTypeSettings) domain.EventTypeSettings) (domain.EventType, eventlog.Position, error) {
-	return c.changeEventType(ctx, by, org, name, func(e domain.EventType) (domain.Fact, error) {
+	return c.changeEventType(ctx, by, org, name, func(_ domain.Organization, e domain.EventType) (domain.Fact, error) {
 		s := edit(e.EventTypeSettings)
 		f, err := e.DecideDescribe(s)
 		if err == nil {
@@ -40,15 +36,23 @@ func (c *Commands) DescribeEventType(ctx context.Context, by By, org domain.Orga
 
 // RetireEventType closes a type to new subscriptions.
 func (c *Commands) RetireEventType(ctx context.Context, by By, org domain.OrganizationID, name string) (eventlog.Position, error) {
-	_, at, err := c.changeEventType(ctx, by, org, name, domain.EventType.DecideRetire)
+	_, at, err := c.changeEventType(ctx, by, org, name, func(_ domain.Organization, e domain.EventType) (domain.Fact, error) {
+		return e.DecideRetire()
+	})
 	return at, err
 }
 
-func (c *Commands) changeEventType(ctx context.Context, by By, org domain.OrganizationID, name string, decide func(domain.EventType) (domain.Fact, error)) (domain.EventType, eventlog.Position, error) {
+// changeEventType changes a type of an organization that is open.
+func (c *Commands) changeEventType(ctx context.Context, by By, org domain.OrganizationID, name string, decide func(domain.Organization, domain.EventType) (domain.Fact, error)) (domain.EventType, eventlog.Position, error) {
+	o, err := c.openOrganization(ctx, org)
+	if err != nil {
+		return domain.EventType{}, eventlog.Position{}, err
+	}
 	if webhook.CheckTypeName(name) != nil {
 		return domain.EventType{}, eventlog.Position{}, domain.Refuse(domain.NotFound, "no such event type")
 	}
-	return change(ctx, c, by, domain.EventTypeStream(org, name), domain.EventType{}, foldEventType, decide)
+	return change(ctx, c, by, domain.EventTypeStream(org, name), domain.EventType{}, foldEventType,
+		func(e domain.EventType) (domain.Fact, error) { return decide(o, e) })
 }
 
 func foldEventType(e domain.EventType, f recordedFact) domain.EventType {

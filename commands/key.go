@@ -37,12 +37,8 @@ func foldKey(k domain.Key, f recordedFact) domain.Key { return k.Apply(f.Fact, f
 // IssueKey makes a key. What it may be used for is decided by domain.DecideIssue.
 func (c *Commands) IssueKey(ctx context.Context, by By, r domain.KeyRequest) (IssuedKey, eventlog.Position, error) {
 	for _, org := range slices.Concat(r.Organizations, nonZero(r.Organization)) {
-		o, err := c.organization(ctx, org)
-		if err != nil {
+		if _, err := c.openOrganization(ctx, org); err != nil {
 			return IssuedKey{}, eventlog.Position{}, err
-		}
-		if o.Closed() {
-			return IssuedKey{}, eventlog.Position{}, domain.Refuse(domain.Conflict, "the organization is closed")
 		}
 	}
 	return c.issue(ctx, by, r, domain.KeyID(r.Mode+"_"+keyName(c.ids.next(c.Now()))))
@@ -100,6 +96,11 @@ func (c *Commands) RotateKey(ctx context.Context, by By, id domain.KeyID, overla
 		return IssuedKey{}, eventlog.Position{}, fmt.Errorf("rotate a key: %w", err)
 	}
 	key, at, err := change(ctx, c, by, domain.KeyStream(id), domain.Key{ID: id}, foldKey, func(k domain.Key) (domain.Fact, error) {
+		if k.Partner() {
+			if _, err := c.openOrganization(ctx, k.Organization); err != nil {
+				return nil, err
+			}
+		}
 		return k.DecideRotate(sealing.HashSecret(secret), overlap, c.Now())
 	})
 	return IssuedKey{key, tokenOf(key, secret)}, at, err

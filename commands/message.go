@@ -84,8 +84,8 @@ func (c *Commands) matched(p domain.Publication, data []byte, m domain.Meta) (*d
 // accept judges a publication but for its type's schema, and returns its canonical data, and its type if that is the
 // organization's own.
 func (c *Commands) accept(ctx context.Context, o domain.Organization, p domain.Publication) (data []byte, own domain.EventType, err error) {
-	if o.Closed() {
-		return nil, own, domain.Refuse(domain.Conflict, "the organization is closed")
+	if err := o.CheckOpen(); err != nil {
+		return nil, own, err
 	}
 	if len(p.Data) > domain.MaxData {
 		return nil, own, domain.Refuse(domain.TooLarge, "data is over %d bytes", domain.MaxData)

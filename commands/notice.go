@@ -94,12 +94,9 @@ func foldMailHour(h domain.MailHour, f recordedFact) domain.MailHour { return h.
 // is the first one.
 func (c *Commands) PublishNotice(ctx context.Context, by By, n domain.Notice) (domain.MessageID, error) {
 	id := domain.MessageOfNotice(n.Organization, n.ID)
-	o, err := c.organization(ctx, n.Organization)
+	o, err := c.openOrganization(ctx, n.Organization)
 	if err != nil {
 		return id, err
-	}
-	if o.Closed() {
-		return id, domain.Refuse(domain.Conflict, "the organization is closed")
 	}
 	data, err := n.Data()
 	if err != nil {

@@ -48,6 +48,15 @@ func (c *Commands) organization(ctx context.Context, id domain.OrganizationID) (
 	return l.state, err
 }
 
+// openOrganization finds an organization that takes changes, Conflict if it is closed.
+func (c *Commands) openOrganization(ctx context.Context, id domain.OrganizationID) (domain.Organization, error) {
+	o, err := c.organization(ctx, id)
+	if err == nil {
+		err = o.CheckOpen()
+	}
+	return o, err
+}
+
 func foldOrganization(o domain.Organization, f recordedFact) domain.Organization {
 	return o.Apply(f.Fact, f.Meta)
 }

@@ -34,12 +34,8 @@ func (c *Commands) Redeliver(ctx context.Context, by By, of domain.DeliveryOf, r
 
 // recipient loads the subscription of a delivery. Conflict if its organization is closed.
 func (c *Commands) recipient(ctx context.Context, org domain.OrganizationID, id domain.SubscriptionID) (domain.Subscription, error) {
-	o, err := c.organization(ctx, org)
-	if err != nil {
+	if _, err := c.openOrganization(ctx, org); err != nil {
 		return domain.Subscription{}, err
-	}
-	if o.Closed() {
-		return domain.Subscription{}, domain.Refuse(domain.Conflict, "the organization is closed")
 	}
 	return c.LoadSubscription(ctx, id)
 }

@@ -54,7 +54,7 @@ func foldSubscription(s domain.Subscription, f recordedFact) domain.Subscription
 // CreateSubscription begins a subscription and returns the secret that was made for it, which can be had only here; the
 // zero Secret if the partner brought its own.
 func (c *Commands) CreateSubscription(ctx context.Context, by By, org domain.OrganizationID, n NewSubscription) (s domain.Subscription, made sealing.Secret, at eventlog.Position, err error) {
-	o, err := c.organization(ctx, org)
+	o, err := c.openOrganization(ctx, org)
 	if err != nil {
 		return s, made, at, err
 	}

@@ -52,12 +52,9 @@ func (c *Commands) changeable(ctx context.Context, org domain.OrganizationID, id
 	if !s.Exists() || s.Deleted || s.Organization != org {
 		return s, nil, domain.ErrNoSubscription
 	}
-	o, err := c.organization(ctx, org)
+	o, err := c.openOrganization(ctx, org)
 	if err != nil {
 		return s, nil, err
-	}
-	if o.Closed() {
-		return s, nil, domain.Refuse(domain.Conflict, "the organization is closed")
 	}
 	k, err := c.catalogue(ctx, o)
 	return s, k, err

@@ -45,7 +45,7 @@ func (a Admissions) without(released []SubscriptionID) []Admission {
 
 // DecideAdmit gives a new subscription one of limit places. released are those found to be free.
 func (a Admissions) DecideAdmit(id SubscriptionID, released []SubscriptionID, limit int) (Fact, error) {
-	if err := a.Organization.mustBeOpen(); err != nil {
+	if err := a.Organization.CheckOpen(); err != nil {
 		return nil, err
 	}
 	if len(a.without(released)) >= limit {

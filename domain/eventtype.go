@@ -70,7 +70,7 @@ const OperationalPrefix = "hooklog."
 
 // DecideDefine adds a type that is not in the catalogue yet, or brings a retired one back.
 func (e EventType) DecideDefine(org Organization, name string, s EventTypeSettings) (Fact, error) {
-	if err := org.mustBeOpen(); err != nil {
+	if err := org.CheckOpen(); err != nil {
 		return nil, err
 	}
 	if e.Exists() && !e.Retired() {

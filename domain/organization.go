@@ -139,7 +139,7 @@ func DecideRegister(slug, profile string, s OrganizationSettings) (*Organization
 
 // DecideChange replaces an organization's settings; nil if nothing changes.
 func (o Organization) DecideChange(s OrganizationSettings) (Fact, error) {
-	if err := o.mustBeOpen(); err != nil {
+	if err := o.CheckOpen(); err != nil {
 		return nil, err
 	}
 	if err := RefuseFields(s.check()...); err != nil {
@@ -164,8 +164,8 @@ func (o Organization) DecideClose() (Fact, error) {
 
 var errNoOrganization = Refuse(NotFound, "no such organization")
 
-// mustBeOpen refuses what needs an organization that exists and is not closed.
-func (o Organization) mustBeOpen() error {
+// CheckOpen refuses what needs an organization that exists and is not closed.
+func (o Organization) CheckOpen() error {
 	if !o.Exists() {
 		return errNoOrganization
 	}

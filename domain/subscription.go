@@ -216,7 +216,7 @@ const (
 // DecideCreate begins a subscription. known reports whether a type name may be subscribed to; the URL was judged by
 // the egress guard before.
 func DecideCreate(org Organization, s SubscriptionSettings, sealedSecret []byte, known func(name string) bool) (*SubscriptionCreated, error) {
-	if err := org.mustBeOpen(); err != nil {
+	if err := org.CheckOpen(); err != nil {
 		return nil, err
 	}
 	if err := RefuseFields(s.check(known)...); err != nil {

@@ -41,6 +41,55 @@ func TestAnOrganizationsLife(t *testing.T) {
 	}
 }
 
+// TestNothingOfAClosedOrganizationChanges holds the rows organization.closed, key.closed and type.ref: what is refused
+// leaves no fact, and what ends things still does.
+func TestNothingOfAClosedOrganizationChanges(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.organization("acme")
+	key, platform := h.partnerKey("acme"), h.platformKey()
+	h.eventType("acme", "order.paid")
+	active, secret := h.webhook(key, `["order.paid"]`)
+	disabled := h.want(201, "POST", managed, key, `{"url":"https://example.com/","enabled":false}`).text(t, "id")
+	event := h.want(202, "POST", events, platform, `{"type":"order.paid","data":{}}`).text(t, "event_id")
+	h.settle()
+	h.want(204, "DELETE", orgs+"/acme", h.operator, "")
+	delivery := h.want(200, "GET", events+"/"+event, h.operator, "").text(t, "deliveries.0.id")
+	before := h.facts()
+	const whose = "?organization=acme"
+	for _, ask := range []struct{ method, path, body string }{
+		{"POST", events, `{"type":"order.paid","data":{}}`},
+		{"PATCH", orgs + "/acme", `{"name":"Other"}`},
+		{"POST", orgs + "/acme/addresses", `{"email":"ops@example.com"}`},
+		{"POST", keys, `{"scopes":[],"mode":"test"}`},
+		{"POST", keys + "/" + keyID(key) + "/rotate", ""},
+		{"POST", "/api/v1/keys", `{"scopes":["audit:read"],"mode":"test","organizations":["acme"]}`},
+		{"POST", types, `{"name":"order.sent"}`},
+		{"PATCH", types + "/order.paid", `{"category":"Sales"}`},
+		{"DELETE", types + "/order.paid", ""},
+		{"POST", webhooks + whose, `{"url":"https://example.com/"}`},
+		{"POST", webhooks + "/" + active + "/test" + whose, `{"secret":"` + secret + `"}`},
+		{"POST", managed + whose, `{"url":"https://example.com/","email":"ops@example.com"}`},
+		{"PATCH", managed + "/" + active + whose, `{"email":"ops@example.com"}`},
+		{"PATCH", managed + "/" + active + whose, `{"enabled":false}`},
+		{"PATCH", managed + "/" + disabled + whose, `{"enabled":true}`},
+		{"POST", managed + "/" + active + "/test" + whose, ""},
+		{"POST", managed + "/" + active + "/rotate-secret" + whose, ""},
+		{"POST", managed + "/" + active + "/recover" + whose, `{"from":"2020-01-01T00:00:00Z","to":"2100-01-01T00:00:00Z"}`},
+		{"POST", "/api/v1/deliveries/" + delivery + "/redeliver" + whose, ""},
+	} {
+		if a := h.call(ask.method, ask.path, h.operator, ask.body); a.status != 409 {
+			t.Errorf("%s %s %s: got %d %s", ask.method, ask.path, ask.body, a.status, a.body)
+		}
+	}
+	if after := h.facts(); after != before {
+		t.Errorf("%d facts were recorded", after-before)
+	}
+	h.want(204, "DELETE", webhooks+"/"+active+whose, h.operator, "")
+	h.want(204, "DELETE", keys+"/"+keyID(key), h.operator, "")
+	h.want(204, "DELETE", orgs+"/acme", h.operator, "")
+}
+
 // TestKeys holds the rows keys.issue, keys.list, keys.rotate, keys.revoke and keys.service.
 func TestKeys(t *testing.T) {
 	t.Parallel()
