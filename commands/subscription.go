@@ -20,6 +20,8 @@ type NewSubscription struct {
 	Name        string
 	Description string
 	Email       string
+	// Vouched is an address that is confirmed with the subscription, on an operator's word; empty is none.
+	Vouched string
 	// Headers are sent with every attempt; their values are kept sealed.
 	Headers       []domain.Header
 	RetrySchedule []domain.Duration
@@ -122,6 +124,9 @@ func (c *Commands) create(ctx context.Context, by By, o domain.Organization, n N
 		if err := c.admit(ctx, by, o.ID, id, limit); err != nil {
 			return s, at, err
 		}
+	}
+	if err := c.vouch(ctx, by, o.ID, n.Vouched); err != nil {
+		return s, at, err
 	}
 	facts := []domain.Fact{created}
 	if n.Disabled {

@@ -16,6 +16,8 @@ type SubscriptionChange struct {
 	Edit func(*domain.SubscriptionSettings)
 	// URL is given if Edit sets it: it is judged before.
 	URL *string
+	// Vouched is an address that is confirmed with the change, on an operator's word; empty is none.
+	Vouched string
 	// NoHeaders takes all headers away; then Headers are applied.
 	NoHeaders bool
 	Headers   []HeaderEdit
@@ -38,6 +40,9 @@ func (c *Commands) ChangeSubscription(ctx context.Context, by By, org domain.Org
 		if err := c.URLs.CheckURL(ctx, *change.URL); err != nil {
 			return s, eventlog.Position{}, err
 		}
+	}
+	if err := c.vouch(ctx, by, org, change.Vouched); err != nil {
+		return s, eventlog.Position{}, err
 	}
 	return changeAll(ctx, c, by, domain.SubscriptionStream(id), domain.Subscription{ID: id}, foldSubscription,
 		func(s domain.Subscription) ([]domain.Fact, error) { return c.decideChange(ctx, s, change, k) })

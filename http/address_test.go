@@ -93,3 +93,26 @@ func TestAnOperatorConfirmsAddresses(t *testing.T) {
 		}
 	}
 }
+
+// TestARefusedRequestConfirmsNoAddress: an operator's word for an address counts only together with the webhook.
+func TestARefusedRequestConfirmsNoAddress(t *testing.T) {
+	t.Parallel()
+	h := build(t)
+	h.organization("acme")
+	hook, _ := h.webhook(h.partnerKey("acme"), `[]`)
+	h.want(201, "POST", orgs, h.operator, `{"slug":"full","name":"Full","profile":"vantagekit"}`)
+	full := h.partnerKey("full")
+	for range 10 {
+		h.webhook(full, `[]`)
+	}
+	before := h.facts()
+	const email = `"email":"ops@customer.example"`
+	h.want(422, "POST", managed+"?organization=acme", h.operator, `{"url":"http://example.com/",`+email+`}`)
+	h.want(422, "POST", managed+"?organization=acme", h.operator, `{"url":"https://example.com/","events":["no.such"],`+email+`}`)
+	h.want(409, "POST", managed+"?organization=full", h.operator, `{"url":"https://example.com/",`+email+`}`)
+	h.want(422, "PATCH", managed+"/"+hook+"?organization=acme", h.operator, `{"url":"http://example.com/",`+email+`}`)
+	h.want(422, "PATCH", managed+"/"+hook+"?organization=acme", h.operator, `{"events":["no.such"],`+email+`}`)
+	if after := h.facts(); after != before {
+		t.Errorf("%d facts were recorded", after-before)
+	}
+}

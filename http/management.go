@@ -108,9 +108,7 @@ func (x *exchange) createWebhook() error {
 	for _, h := range headers {
 		n.Headers = append(n.Headers, domain.Header{Name: h.Name, Value: *h.Value})
 	}
-	if err := x.vouch(o.ID, n.Email); err != nil {
-		return err
-	}
+	n.Vouched = x.vouched(n.Email)
 	s, made, at, err := x.Commands.CreateSubscription(x.context(), x.by(), o.ID, n)
 	if err != nil {
 		return onMember(err, "url")
@@ -171,15 +169,13 @@ func (x *exchange) changeWebhook() error {
 	if err != nil {
 		return err
 	}
-	ask := commands.SubscriptionChange{Edit: c.edit, NoHeaders: c.noHeaders, Headers: c.headers, DisabledBy: x.actingAs()}
+	ask := commands.SubscriptionChange{Edit: c.edit, Vouched: x.vouched(c.email.value), NoHeaders: c.noHeaders, Headers: c.headers,
+		DisabledBy: x.actingAs()}
 	if c.url.given {
 		ask.URL = &c.url.value
 	}
 	if c.enabled.given {
 		ask.Enabled = &c.enabled.value
-	}
-	if err := x.vouch(o.ID, c.email.value); err != nil {
-		return err
 	}
 	s, at, err := x.Commands.ChangeSubscription(x.context(), x.by(), o.ID, id, ask)
 	if err != nil {
