@@ -40,10 +40,12 @@ type URLPolicy interface {
 	CheckURL(ctx context.Context, raw string) error
 }
 
-// Config is what Commands needs. Now and Logger may be left out.
+// Config is what Commands needs. Codec, Now and Logger may be left out.
 type Config struct {
-	Log       eventlog.Streams
-	Keys      *sealing.Keyset
+	Log  eventlog.Streams
+	Keys *sealing.Keyset
+	// Codec is best shared with those who read what is appended: what it wrote it need not decode. Nil makes one of Keys.
+	Codec     *domain.Codec
 	Directory Directory
 	URLs      URLPolicy
 	Now       func() time.Time
@@ -53,7 +55,6 @@ type Config struct {
 // Commands is the write side. It is safe for concurrent use.
 type Commands struct {
 	Config
-	codec   *domain.Codec
 	vault   vault
 	schemas schemas
 	ids     idSource
@@ -75,7 +76,10 @@ func New(c Config) (*Commands, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	cmds := &Commands{Config: c, codec: domain.NewCodec(c.Keys)}
+	if c.Codec == nil {
+		c.Codec = domain.NewCodec(c.Keys)
+	}
+	cmds := &Commands{Config: c}
 	cmds.ids.entropy = ulid.Monotonic(bufio.NewReader(rand.Reader), 0)
 	cmds.vault = vault{commands: cmds, keys: map[domain.OrganizationID]*sealing.DataKey{}}
 	return cmds, nil

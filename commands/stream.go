@@ -34,7 +34,7 @@ func (c *Commands) facts(ctx context.Context, stream string) iter.Seq2[recordedF
 				yield(recordedFact{}, fmt.Errorf("read %s: %w", stream, err))
 				return
 			}
-			f, m, err := c.codec.Decode(domain.Place{Stream: r.Stream, ID: r.ID, Revision: uint64(r.Revision)}, r.Type, r.Data, r.Metadata)
+			f, m, err := c.Codec.Decode(domain.Place{Stream: r.Stream, ID: r.ID, Revision: uint64(r.Revision)}, r.Type, r.Data, r.Metadata)
 			if domain.Skippable(err) {
 				f = nil
 			} else if err != nil {
@@ -139,7 +139,7 @@ func (c *Commands) encode(stream string, expected eventlog.Expected, m domain.Me
 	events := make([]eventlog.Event, len(facts))
 	for i, f := range facts {
 		id := newID[eventlog.ID](c, m)
-		e, err := c.codec.Encode(domain.Place{Stream: stream, ID: id, Revision: next(expected) + uint64(i)}, f, m)
+		e, err := c.Codec.Encode(domain.Place{Stream: stream, ID: id, Revision: next(expected) + uint64(i)}, f, m)
 		if err != nil {
 			return nil, err
 		}

@@ -78,7 +78,7 @@ func (r *rig) start() {
 	must(r.t, err)
 	r.fold, err = projections.Open(projections.Config{Dir: "projections", FS: r.fs, Feed: r.log, Streams: r.log, Codec: r.codec, Keys: r.keys, Logger: zerolog.Nop()})
 	must(r.t, err)
-	r.commands, err = commands.New(commands.Config{Log: r.log, Keys: r.keys, Directory: r.fold, URLs: anyURL{}})
+	r.commands, err = commands.New(commands.Config{Log: r.log, Keys: r.keys, Codec: r.codec, Directory: r.fold, URLs: anyURL{}})
 	must(r.t, err)
 	d, err := dispatcher.New(dispatcher.Config{Groups: r.groups(r.log), Fold: foldOf{r.fold}, Recorder: recorderOf{r.commands},
 		Sender: r, Codec: r.codec, Node: by.Actor, Limits: r.limits, Logger: zerolog.Nop()})

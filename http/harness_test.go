@@ -73,7 +73,7 @@ func buildIn(t testing.TB, fs vfs.FS, dir string, change ...func(*httpd.Config))
 	h.run()
 	h.lag = &lagging{Fold: h.fold}
 	h.broken = &breakable{Streams: h.log}
-	h.commands, err = commands.New(commands.Config{Log: h.broken, Keys: h.keys, Directory: h.fold, URLs: urls{}})
+	h.commands, err = commands.New(commands.Config{Log: h.broken, Keys: h.keys, Codec: h.codec, Directory: h.fold, URLs: urls{}})
 	h.must(err)
 	config := httpd.Config{Commands: h.commands, Fold: h.fold, Positions: positions{h.fold}, Readiness: h.lag,
 		Node: "node:0123456789abcdef", Groups: &oneGroup{}, Backups: &backupsTold{}, Doctor: healthy{},

@@ -59,15 +59,15 @@ func newCommander(t *testing.T, rt *rapid.T) *commander {
 	log, err := embedded.Open("log", embedded.Options{FS: vfs.NewMem()})
 	c.must(err)
 	c.log = log
-	c.directory = c.open(vfs.NewMem(), log)
-	c.Commands, err = commands.New(commands.Config{Log: log, Keys: keyset(), Directory: c.directory, URLs: anyURL{},
+	c.directory = c.open(vfs.NewMem(), log, c.codec) // which remembers what the commands wrote
+	c.Commands, err = commands.New(commands.Config{Log: log, Keys: keyset(), Codec: c.codec, Directory: c.directory, URLs: anyURL{},
 		Now: func() time.Time { return c.now }})
 	c.must(err)
 	return c
 }
 
-func (c *commander) open(fs vfs.FS, feed eventlog.Feed) *Fold {
-	x, err := Open(Config{Dir: "projections", FS: fs, Feed: feed, Streams: c.log, Codec: c.codec, Logger: zerolog.Nop(), RebuildRate: fast})
+func (c *commander) open(fs vfs.FS, feed eventlog.Feed, codec *domain.Codec) *Fold {
+	x, err := Open(Config{Dir: "projections", FS: fs, Feed: feed, Streams: c.log, Codec: codec, Logger: zerolog.Nop(), RebuildRate: fast})
 	c.must(err)
 	return x
 }
@@ -315,7 +315,7 @@ func (p *patchwork) restart(killed bool) {
 	}
 	p.must(p.Fold.Close())
 	p.disk = next
-	p.Fold = p.commander.open(next, p.feed)
+	p.Fold = p.commander.open(next, p.feed, p.commander.codec)
 	p.rebuilds.near = uint64(rapid.IntRange(0, 20).Draw(p.t, "near"))
 }
 
@@ -371,12 +371,12 @@ func TestAnyCommandsFoldedAnyWayGiveTheSame(t *testing.T) {
 		c := newCommander(t, rt)
 		defer c.close()
 		c.command()
-		whole := c.open(vfs.NewMem(), c.log)
+		whole := c.open(vfs.NewMem(), c.log, domain.NewCodec(keyset())) // which remembers nothing
 		defer func() { c.must(whole.Close()) }()
 		c.must(whole.receive(c.ctx, eventlog.Batch{Events: c.after(eventlog.Position{}), Live: true}))
 
 		p := &patchwork{commander: c, disk: vfs.NewCrashableMem(), feed: &interrupted{Feed: c.log, size: 1}}
-		p.Fold = c.open(p.disk, p.feed)
+		p.Fold = c.open(p.disk, p.feed, c.codec)
 		p.fold()
 		defer func() { c.must(p.Fold.Close()) }()
 		if p.rebuilds.job != nil {

@@ -144,7 +144,7 @@ func (n *node) openWriteSide(context.Context) (err error) {
 		return err
 	}
 	n.atClose(func() error { n.sender.Close(); return nil })
-	n.commands, err = commands.New(commands.Config{Log: n.streams(), Keys: n.keys, Directory: n.fold,
+	n.commands, err = commands.New(commands.Config{Log: n.streams(), Keys: n.keys, Codec: n.codec, Directory: n.fold,
 		URLs: urlPolicy{n.sender.Guard()}, Now: n.settings.now(), Logger: part(n.logger, "commands")})
 	return err
 }
