@@ -22,7 +22,8 @@ type task struct {
 type lane struct {
 	id   domain.SubscriptionID
 	org  *tenant
-	host *host
+	url  string
+	host *host // where url leads
 
 	// running attempts, at most cap() of them; direct counts those that the clock did not offer.
 	running, direct int

@@ -89,21 +89,21 @@ func newLanes(limits Limits) *lanes {
 }
 
 // of returns the lane of a subscription, making it if there is none. brake is what is known of the subscription's
-// failures; hostname is where its URL leads.
-func (x *lanes) of(s domain.Subscription, hostname string, brake int) *lane {
+// failures.
+func (x *lanes) of(s domain.Subscription, brake int) *lane {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	l, ok := x.lanes[s.ID]
 	if !ok {
-		l = &lane{id: s.ID, limit: x.limits.LaneStart, org: x.tenant(s.Organization), host: x.host(hostname),
+		l = &lane{id: s.ID, limit: x.limits.LaneStart, org: x.tenant(s.Organization), url: s.URL, host: x.host(hostOf(s.URL)),
 			busy: map[domain.DeliveryID]struct{}{}, reserved: map[domain.DeliveryID]time.Time{}, left: map[domain.DeliveryID]domain.DeliveryOf{}}
 		l.org.lanes++
 		l.host.lanes++
 		x.lanes[s.ID] = l
 	}
-	if l.host.name != hostname && l.idle() {
+	if l.url != s.URL && l.idle() {
 		x.dropHost(l)
-		l.host = x.host(hostname)
+		l.url, l.host = s.URL, x.host(hostOf(s.URL))
 		l.host.lanes++
 	}
 	l.brake, l.lastUsed = brake, time.Now()

@@ -28,8 +28,9 @@ func newBench(t interface{ Fatal(...any) }, l Limits) *bench {
 }
 
 func (b *bench) lane(org, sub int, host string) *lane {
-	s := domain.Subscription{ID: numbered[domain.SubscriptionID](sub), Organization: numbered[domain.OrganizationID](org)}
-	return b.of(s, host, -1)
+	s := domain.Subscription{ID: numbered[domain.SubscriptionID](sub), Organization: numbered[domain.OrganizationID](org),
+		SubscriptionSettings: domain.SubscriptionSettings{URL: "https://" + host + "/"}}
+	return b.of(s, -1)
 }
 
 func numbered[ID ~[16]byte](n int) (id ID) {

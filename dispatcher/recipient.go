@@ -92,7 +92,7 @@ func (d *Dispatcher) open(ctx context.Context, s domain.Subscription) (*recipien
 
 // laneOf finds the lane of a subscription.
 func (d *Dispatcher) laneOf(s domain.Subscription) *lane {
-	return d.lanes.of(s, hostOf(s.URL), d.brake(s.ID))
+	return d.lanes.of(s, d.brake(s.ID))
 }
 
 // brake is how many more failures in a row a failing subscription may have before its profile disables it, or -1 if it
