@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hooklog/hooklog/commands"
+	"github.com/hooklog/hooklog/dispatcher"
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
 	"github.com/hooklog/hooklog/eventlog/embedded"
@@ -26,9 +27,10 @@ type corpus struct {
 	keys *sealing.Keyset
 	fold *projections.Fold
 	by   commands.By
-	// follows is the end of the fold's following, nil if it does not follow; stop asks for it.
-	follows chan error
-	stop    context.CancelFunc
+	// follows is the end of the fold's following, nil if it does not follow; acknowledges the end of the group's. stop asks
+	// for both.
+	follows, acknowledges chan error
+	stop                  context.CancelFunc
 }
 
 // openCorpus opens a stopped server's data. With follow the read models follow what is written; without, they answer as
@@ -38,7 +40,7 @@ func openCorpus(ctx context.Context, dir string, follow bool) (*corpus, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &corpus{by: commands.By{Actor: "node:" + strings.TrimSpace(string(node))}, stop: func() {}}
+	c := &corpus{by: commands.By{Actor: "node:" + strings.TrimSpace(string(node))}, acknowledges: make(chan error, 1)}
 	if c.keys, err = sealing.ReadKeyset(filepath.Join(dir, "keyset.json")); err != nil {
 		return nil, err
 	}
@@ -50,24 +52,55 @@ func openCorpus(ctx context.Context, dir string, follow bool) (*corpus, error) {
 	if err != nil {
 		return nil, errors.Join(err, c.log.Close())
 	}
+	running, stop := context.WithCancel(ctx)
+	c.stop = stop
 	if follow {
-		following, stop := context.WithCancel(ctx)
-		c.stop, c.follows = stop, make(chan error, 1)
-		go func() { c.follows <- c.fold.Run(following) }()
+		c.follows = make(chan error, 1)
+		go func() { c.follows <- c.fold.Run(running) }()
 	}
+	go func() { c.acknowledges <- c.acknowledge(running) }()
 	return c, nil
 }
 
-// close waits until what follows has folded everything, and releases the data.
-func (c *corpus) close(ctx context.Context) error {
-	var err error
-	if c.follows != nil {
-		head, failed := c.log.Head(ctx)
-		if failed == nil {
-			failed = c.fold.WaitFor(ctx, head)
+// acknowledge takes what is written from the dispatchers' group, as they would have when it was published: the server
+// that starts on it has that behind it. It ends with ctx.
+func (c *corpus) acknowledge(ctx context.Context) error {
+	err := c.log.Consume(ctx, dispatcher.Group, pens, func(context.Context, eventlog.Handed) eventlog.Verdict { return eventlog.Ack })
+	if ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+// acknowledged waits until the group has nothing left to hand out.
+func (c *corpus) acknowledged(ctx context.Context, head eventlog.Position) error {
+	for {
+		stats, err := c.log.Stats(ctx, dispatcher.Group.Name)
+		if err == nil && !head.After(stats.Checkpoint) {
+			return nil
 		}
-		c.stop()
-		err = errors.Join(failed, <-c.follows)
+		if err != nil && !errors.Is(err, eventlog.ErrNoGroup) { // it is about to be made
+			return err
+		}
+		if err := pause(ctx, 10*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// close waits until everything that was written is acknowledged and, by what follows, folded, and releases the data.
+func (c *corpus) close(ctx context.Context) error {
+	head, err := c.log.Head(ctx)
+	if err == nil {
+		err = c.acknowledged(ctx, head)
+	}
+	if err == nil && c.follows != nil {
+		err = c.fold.WaitFor(ctx, head)
+	}
+	c.stop()
+	err = errors.Join(err, <-c.acknowledges)
+	if c.follows != nil {
+		err = errors.Join(err, <-c.follows)
 	}
 	return errors.Join(err, c.fold.Close(), c.log.Close())
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"os"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
@@ -50,12 +49,6 @@ func (b *bench) tellRefolding(ctx context.Context, both ...*grown) error {
 
 // refold folds everything at the start, measures starting with it folded, and rebuilds all read models.
 func (g *grown) refold(ctx context.Context) (r refolded, err error) {
-	if err := g.settleGroup(ctx); err != nil {
-		return r, err
-	}
-	if err := os.RemoveAll(filepath.Join(g.dir, "projections")); err != nil {
-		return r, err
-	}
 	began := time.Now()
 	if err := g.start(ctx); err != nil {
 		return r, err
@@ -94,30 +87,6 @@ func (g *grown) refold(ctx context.Context) (r refolded, err error) {
 	models, failed := diskOf(filepath.Join(g.dir, "projections"))
 	r.models = models
 	return r, errors.Join(err, failed)
-}
-
-// settleGroup lets the server go through the facts that the write side wrote, as it would have when they were published, so
-// that folding is not measured beside that. The server is stopped afterwards.
-func (g *grown) settleGroup(ctx context.Context) error {
-	if err := g.start(ctx); err != nil {
-		return err
-	}
-	for {
-		behind, err := g.metric(ctx, `hooklog_group_behind{group="hooklog-dispatcher-v1"}`)
-		if err != nil {
-			return err
-		}
-		live, err := g.live(ctx)
-		if err != nil {
-			return err
-		}
-		if live && behind == 0 {
-			return g.stop()
-		}
-		if err := pause(ctx, 50*time.Millisecond); err != nil {
-			return err
-		}
-	}
 }
 
 // startAgain starts the running server again, and tells how long it took to be ready.

@@ -114,7 +114,7 @@ func (s *server) lookOften(ctx context.Context, every time.Duration) (health, er
 	return health{spreadOf(goroutines).median, spreadOf(descriptors).median, spreadOf(memory).median}, nil
 }
 
-// metric reads one number from /metrics, by its name with its labels.
+// metric reads one number without labels from /metrics.
 func (s *server) metric(ctx context.Context, name string) (float64, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.control+"/metrics", nil)
 	if err != nil {
