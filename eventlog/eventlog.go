@@ -87,7 +87,7 @@ type Feed interface {
 
 // Batch is a run of consecutive events handed to a subscriber.
 type Batch struct {
-	// Events may be empty when only Live has changed.
+	// Events may be empty when only Live has changed. They are shared: they may be kept but never changed.
 	Events []Recorded
 	// Live says that the subscription had caught up with the head when the batch was made. It turns false while the
 	// subscription reads the past and while its connection is lost; each change is told, if need be by an empty batch.
