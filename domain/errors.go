@@ -33,6 +33,7 @@ type FieldError struct {
 	Message string `json:"message"`
 }
 
+// Error returns the detail, with the first member that was refused.
 func (e *Error) Error() string {
 	if len(e.Fields) > 0 {
 		return fmt.Sprintf("%s (%s: %s)", e.Detail, e.Fields[0].Field, e.Fields[0].Message)

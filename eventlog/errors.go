@@ -40,6 +40,7 @@ type ConflictError struct {
 	Actual Expected
 }
 
+// Error tells what was expected and what was found.
 func (e *ConflictError) Error() string {
 	return fmt.Sprintf("append to %s: expected %s, found %s", e.Stream, e.Expected, e.Actual)
 }
@@ -50,6 +51,7 @@ func (e *ConflictError) Is(target error) bool { return target == ErrRevisionConf
 // NoEventError tells at which position no event was found.
 type NoEventError struct{ At Position }
 
+// Error tells the position.
 func (e *NoEventError) Error() string { return fmt.Sprintf("read position %s: %v", e.At, ErrNoEvent) }
 
 // Is makes errors.Is(err, ErrNoEvent) true.

@@ -29,6 +29,7 @@ type MailError struct {
 	err       error
 }
 
+// Error gives the reason, and what the client said.
 func (e *MailError) Error() string { return fmt.Sprintf("send a mail: %s: %v", e.Reason, e.err) }
 
 // Unwrap returns what the client said.

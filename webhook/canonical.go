@@ -31,6 +31,7 @@ type DataError struct {
 	Err error
 }
 
+// Error tells the fault and its place.
 func (e *DataError) Error() string { return fmt.Sprintf("%v at byte %d", e.Err, e.Offset) }
 
 // Unwrap returns Err.

@@ -45,6 +45,7 @@ type HeaderError struct {
 	Err error
 }
 
+// Error names the header and what is wrong with it.
 func (e *HeaderError) Error() string { return e.Header + ": " + e.Err.Error() }
 
 // Unwrap returns Err.
