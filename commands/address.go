@@ -81,14 +81,22 @@ func (c *Commands) linkOf(token string) (k domain.AddressKey, err error) {
 	return k, nil
 }
 
-// LinkedAddress returns the address that a link is for, without confirming it.
+// LinkedAddress returns the address that a link is for, without confirming it. Links of a closed organization are not
+// valid any more.
 func (c *Commands) LinkedAddress(ctx context.Context, token string) (domain.Address, error) {
 	k, err := c.linkOf(token)
 	if err != nil {
 		return domain.Address{}, err
 	}
 	l, err := load(ctx, c, domain.AddressStream(k), domain.Address{}, foldAddress)
-	if err == nil && !l.state.Exists() {
+	if err != nil {
+		return domain.Address{}, err
+	}
+	if !l.state.Exists() {
+		return domain.Address{}, domain.ErrNoLink
+	}
+	o, err := c.organization(ctx, l.state.Organization)
+	if err == nil && o.Closed() {
 		err = domain.ErrNoLink
 	}
 	return l.state, err
@@ -96,9 +104,9 @@ func (c *Commands) LinkedAddress(ctx context.Context, token string) (domain.Addr
 
 // ConfirmAddress confirms the address that a link is for.
 func (c *Commands) ConfirmAddress(ctx context.Context, by By, token string) (domain.Address, eventlog.Position, error) {
-	k, err := c.linkOf(token)
+	a, err := c.LinkedAddress(ctx, token)
 	if err != nil {
 		return domain.Address{}, eventlog.Position{}, err
 	}
-	return change(ctx, c, by, domain.AddressStream(k), domain.Address{}, foldAddress, domain.Address.DecideConfirm)
+	return change(ctx, c, by, domain.AddressStream(domain.KeyOfAddress(a.Organization, a.Address)), domain.Address{}, foldAddress, domain.Address.DecideConfirm)
 }

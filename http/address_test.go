@@ -63,6 +63,16 @@ func TestALinkConfirmsAnAddress(t *testing.T) {
 			t.Errorf("%d %s", status, body)
 		}
 	}
+	h.want(204, "DELETE", orgs+"/acme", h.operator, "")
+	before := h.facts()
+	for _, method := range []string{"GET", "POST"} {
+		if status, _, _ := h.page(method, link); status != 404 {
+			t.Errorf("%s of a closed organization's link: %d", method, status)
+		}
+	}
+	if after := h.facts(); after != before {
+		t.Errorf("%d facts were recorded", after-before)
+	}
 	h.broken.failReads(eventlog.ErrNoSpace)
 	if status, _, _ := h.page("GET", link); status != 503 {
 		t.Errorf("without a log to read: %d", status)
