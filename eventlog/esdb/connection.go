@@ -277,6 +277,15 @@ func (c *connection) once(ctx context.Context, f func(context.Context, *client.C
 	return g.call(ctx, f)
 }
 
+// lease waits for a generation and lets one call enter it.
+func (c *connection) lease(ctx context.Context) (*lease, error) {
+	g, err := c.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return g.lease(ctx)
+}
+
 // lastOf returns the position of the last event of all, whosoever it is, or the zero Position.
 func lastOf(ctx context.Context, es *client.Client) (eventlog.Position, error) {
 	events, err := es.ReadAll(ctx, client.ReadAllOptions{Direction: client.Backwards, From: client.End{}}, 1)

@@ -55,11 +55,7 @@ func (r *reading) run(ctx context.Context) error {
 
 // once reads on one connection.
 func (r *reading) once(ctx context.Context) error {
-	g, err := r.log.connection.get(ctx)
-	if err != nil {
-		return err
-	}
-	l, err := g.lease(ctx)
+	l, err := r.log.connection.lease(ctx)
 	if err != nil {
 		return err
 	}

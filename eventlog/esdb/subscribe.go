@@ -76,11 +76,7 @@ func (s *subscription) follow(ctx context.Context) error {
 	if err := s.log.checkAhead(ctx, s.after); err != nil {
 		return err
 	}
-	g, err := s.log.connection.get(ctx)
-	if err != nil {
-		return err
-	}
-	l, err := g.lease(ctx)
+	l, err := s.log.connection.lease(ctx)
 	if err != nil {
 		return err
 	}
