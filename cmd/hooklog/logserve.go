@@ -24,18 +24,8 @@ func (p *program) logServe() *cobra.Command {
 		Example: "  hooklog log serve --data log --esdb-listen 10.0.0.5:2113\n" +
 			"  hooklog serve --data one --esdb-url 'esdb://node:PASSWORD@10.0.0.5:2113?tlsCAFile=esdb-certificate.pem'"}
 	cfg := configure(c, ofLogNode)
-	c.RunE = func(c *cobra.Command, _ []string) (err error) {
-		if err := cfg.load(c.Flags(), p.env); err != nil {
-			return err
-		}
-		out := newLines(p.err)
-		defer func() { err = errors.Join(err, out.Flush()) }()
-		logger, err := newLogger(&cfg.settings, out)
-		if err != nil {
-			return err
-		}
-		collectLess(p.env)
-		return serveLog(c.Context(), &cfg.settings, logger)
+	c.RunE = func(c *cobra.Command, _ []string) error {
+		return p.serving(c, cfg, func(logger zerolog.Logger) error { return serveLog(c.Context(), &cfg.settings, logger) })
 	}
 	return c
 }
