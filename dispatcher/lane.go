@@ -1,6 +1,7 @@
 package dispatcher
 
 import (
+	"slices"
 	"time"
 
 	"github.com/hooklog/hooklog/domain"
@@ -76,6 +77,18 @@ func (l *lane) cap() int {
 		return min(l.limit, l.brake)
 	}
 	return l.limit
+}
+
+// enqueue lets a task wait: what the clock offered, oldest first, before everything else.
+func (l *lane) enqueue(t *task) {
+	at := len(l.queue)
+	if t.offered {
+		at = 0
+		for at < len(l.queue) && l.queue[at].offered {
+			at++
+		}
+	}
+	l.queue = slices.Insert(l.queue, at, t)
 }
 
 // room is how many deliveries the clock may offer now.

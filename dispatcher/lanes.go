@@ -165,11 +165,7 @@ func (x *lanes) submit(t *task) admission {
 	}
 	l.busy[t.id] = struct{}{}
 	t.queuedAt = now
-	if t.offered {
-		l.queue = append([]*task{t}, l.queue...)
-	} else {
-		l.queue = append(l.queue, t)
-	}
+	l.enqueue(t)
 	l.org.waiting++
 	x.waiting[l] = struct{}{}
 	x.markReady(l)

@@ -299,3 +299,34 @@ func (b *bench) check(t *rapid.T, running, waiting int) {
 		}
 	}
 }
+
+// What the clock offers is attempted in the order in which it was due, before what came by itself.
+func TestOfferedTasksWaitInTheOrderOfTheirTime(t *testing.T) {
+	b := newBench(t, Limits{Lane: 1, LaneFast: 1})
+	l := b.lane(0, 0, "a")
+	first := b.task(l)
+	if got := b.submit(first); got != started {
+		t.Fatalf("the first task: %v", got)
+	}
+	var want []*task
+	var direct *task
+	for i := range 4 {
+		x := b.task(l)
+		x.offered = i != 0
+		if got := b.submit(x); got != queued {
+			t.Fatalf("task %d: %v", i, got)
+		}
+		if x.offered {
+			want = append(want, x)
+		} else {
+			direct = x
+		}
+	}
+	for i, x := range append(want, direct) {
+		next, _ := b.finish(first, result{succeeded: true, took: time.Millisecond, brake: -1})
+		if len(next) != 1 || next[0] != x {
+			t.Fatalf("task %d starts out of order", i)
+		}
+		first = x
+	}
+}

@@ -102,11 +102,9 @@ func (m *models) holdsCorrections() held {
 
 func (m *models) holdsRecent() held {
 	h := held{space: deliverySpace, rows: map[string]func() ([]byte, error){}, partly: true}
-	for _, r := range m.recent.slots {
-		if r != nil {
-			key := appendDeliveryKey(nil, 0, r.Of.Subscription, r.Of.PublishedAt.UnixMilli(), r.id)
-			h.rows[string(key[1:])] = func() ([]byte, error) { return r.append(nil), nil }
-		}
+	for r := range m.recent.all() {
+		key := appendDeliveryKey(nil, 0, r.Of.Subscription, r.Of.PublishedAt.UnixMilli(), r.id)
+		h.rows[string(key[1:])] = func() ([]byte, error) { return r.append(nil), nil }
 	}
 	return h
 }

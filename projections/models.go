@@ -10,7 +10,7 @@ type models struct {
 	directory  *directory
 	keys       *keyring
 	types      *catalogue
-	recent     *recentRows
+	recent     *recent
 	due        *dueIndex
 	audit      *auditIndex
 	recoveries *recoveries
@@ -21,7 +21,7 @@ type models struct {
 // newModels returns models that hold nothing yet.
 func newModels(s *store, c colours) *models {
 	return &models{store: s, colours: c, directory: newDirectory(), keys: newKeyring(), types: newCatalogue(),
-		recent: &recentRows{}, due: newDueIndex(), audit: newAuditIndex(), recoveries: newRecoveries(), readers: new(atomic.Int64)}
+		recent: newRecent(), due: newDueIndex(), audit: newAuditIndex(), recoveries: newRecoveries(), readers: new(atomic.Int64)}
 }
 
 // with returns models in which some parts are another set's and the others are the same.

@@ -1,47 +1,65 @@
 package projections
 
 import (
-	"encoding/binary"
+	"iter"
+	"maps"
 	"sync"
 
 	"github.com/hooklog/hooklog/domain"
 )
 
-// recentSlots bounds the rows kept in memory; a power of two.
-const recentSlots = 1 << 15
+// recentRows is how many rows one generation of the recent ones holds.
+const recentRows = 16 << 10
 
-// recentRows holds the rows committed last, so that the outcome of a delivery just begun is folded without reading the
-// store. Each id has one slot; who comes later takes it.
-type recentRows struct {
-	mu    sync.RWMutex
-	slots [recentSlots]*row
+// recent holds the rows committed last, at least recentRows of them and less than twice as many, so that the outcome of a
+// delivery just begun is folded without reading the store. It forgets a whole generation at a time.
+type recent struct {
+	mu         sync.RWMutex
+	young, old map[domain.DeliveryID]*row
 }
 
-// slot uses bits of the id that are a hash.
-func slot(id domain.DeliveryID) uint32 {
-	return binary.BigEndian.Uint32(id[12:]) % recentSlots
-}
+func newRecent() *recent { return &recent{young: map[domain.DeliveryID]*row{}} }
 
-func (x *recentRows) get(id domain.DeliveryID) *row {
+func (x *recent) get(id domain.DeliveryID) *row {
 	x.mu.RLock()
 	defer x.mu.RUnlock()
-	if r := x.slots[slot(id)]; r != nil && r.id == id {
+	if r := x.young[id]; r != nil {
 		return r
 	}
-	return nil
+	return x.old[id]
 }
 
 // put takes in committed rows, and forgets those that were removed.
-func (x *recentRows) put(touched []*touchedRow) {
+func (x *recent) put(touched []*touchedRow) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, t := range touched {
-		place := &x.slots[slot(t.row.id)]
-		switch {
-		case !t.removed:
-			*place = t.row
-		case *place != nil && (*place).id == t.row.id:
-			*place = nil
+		if t.removed {
+			delete(x.young, t.row.id)
+			delete(x.old, t.row.id)
+			continue
+		}
+		if len(x.young) >= recentRows {
+			x.young, x.old = make(map[domain.DeliveryID]*row, recentRows), x.young
+		}
+		x.young[t.row.id] = t.row
+	}
+}
+
+// all yields every row that is held, as it stands.
+func (x *recent) all() iter.Seq[*row] {
+	return func(yield func(*row) bool) {
+		x.mu.RLock()
+		defer x.mu.RUnlock()
+		for r := range maps.Values(x.young) {
+			if !yield(r) {
+				return
+			}
+		}
+		for id, r := range x.old {
+			if x.young[id] == nil && !yield(r) {
+				return
+			}
 		}
 	}
 }

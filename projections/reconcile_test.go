@@ -78,10 +78,11 @@ func TestReconcileFindsWrongAndMissingRows(t *testing.T) {
 }
 
 // forget empties the rows in memory, which would hide a spoilt one in the store.
-func (x *recentRows) forget() {
+func (x *recent) forget() {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	clear(x.slots[:])
+	clear(x.young)
+	clear(x.old)
 }
 
 // What is folded while it is looked at is no mismatch.

@@ -150,13 +150,11 @@ func TestVerifyFindsWhatIsWrongInMemory(t *testing.T) {
 			m.audit.view.Store(&view)
 		},
 		"deliveries": func(m *models) {
-			for i, r := range m.recent.slots {
-				if r != nil {
-					other := *r
-					other.Attempts++
-					m.recent.slots[i] = &other
-					return
-				}
+			for id, r := range m.recent.young {
+				other := *r
+				other.Attempts++
+				m.recent.young[id] = &other
+				return
 			}
 		},
 	}
