@@ -12,7 +12,8 @@ import (
 type Deliveries interface {
 	// DeliveryByID reads the whole history of a delivery; NotFound if there is none.
 	DeliveryByID(ctx context.Context, id domain.DeliveryID) (projections.History, error)
-	// ExplainDelivery tells why a delivery took the course that its history shows.
+	// ExplainDelivery tells why a delivery took the course that its history shows. The history must say where its message
+	// was published.
 	ExplainDelivery(ctx context.Context, h projections.History) (projections.DeliveryExplanation, error)
 }
 
@@ -63,6 +64,7 @@ func (x *exchange) showDelivery() error {
 	if err != nil {
 		return err
 	}
+	h.Published = m.Position
 	why, err := x.Fold.ExplainDelivery(x.context(), h)
 	if err != nil {
 		return err

@@ -42,21 +42,15 @@ type DeliveryExplanation struct {
 	Ends []RoundEnd
 }
 
-// ExplainDelivery tells why a delivery took the course that its history shows. The settings that an attempt was made
-// with are folded from the streams of its subscription and organization.
+// ExplainDelivery tells why a delivery took the course that its history shows, given where its message was published. The
+// settings that an attempt was made with are folded from the streams of its subscription and organization.
 func (x *Fold) ExplainDelivery(ctx context.Context, h History) (DeliveryExplanation, error) {
 	l, err := x.lifelineOf(ctx, h.Of.Subscription)
 	if err != nil {
 		return DeliveryExplanation{}, err
 	}
-	begun := uint64(0)
-	if m, err := x.loadMessage(ctx, h.Of.Message); err == nil {
-		begun = l.revisionAt(m.position)
-	} else if domain.CodeOf(err) == 0 {
-		return DeliveryExplanation{}, err
-	}
 	e := DeliveryExplanation{Attempts: map[eventlog.ID]AttemptExplanation{}}
-	d := domain.NewDelivery(h.Of, begun)
+	d := domain.NewDelivery(h.Of, l.revisionAt(h.Published))
 	for _, r := range h.Facts {
 		before := d
 		d = d.Apply(r.Fact, r.Meta, r.Revision)

@@ -13,6 +13,8 @@ import (
 type History struct {
 	DeliveryRow
 	Facts []RecordedFact
+	// Published is where the delivery's message stands in the log, for who knows it.
+	Published eventlog.Position
 }
 
 // RecordedFact is a fact with its place in its stream and in the log.
