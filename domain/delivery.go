@@ -136,18 +136,20 @@ func NewDelivery(of DeliveryOf, roundRevision uint64) Delivery {
 // Open reports whether the present round has no success and is not dead.
 func (d Delivery) Open() bool { return d.State == Scheduled }
 
-// Apply folds one fact of the delivery's stream, at its revision there.
+// Apply folds one fact of the delivery's stream, at its revision there. A round has one end: an outcome that is recorded
+// after it counts as an extra one, whatever it says.
 func (d Delivery) Apply(f Fact, m Meta, revision uint64) Delivery {
 	switch f := f.(type) {
 	case *AttemptSucceeded:
-		d = d.attempted(f.Attempt)
-		if !f.Extra {
+		var counts bool
+		if d, counts = d.attempted(f.Attempt); counts {
 			d.State, d.Due = Succeeded, time.Time{}
 		}
 	case *AttemptFailed:
-		d = d.attempted(f.Attempt)
+		var counts bool
+		d, counts = d.attempted(f.Attempt)
 		switch {
-		case f.Extra:
+		case !counts:
 		case f.Dead:
 			d.State, d.Due = Dead, time.Time{}
 		default:
@@ -174,13 +176,14 @@ func (d Delivery) begun(of DeliveryOf, round int, roundRevision uint64) Delivery
 	return d
 }
 
-func (d Delivery) attempted(a Attempt) Delivery {
+// attempted counts an attempt, and says whether its outcome is one of the present round.
+func (d Delivery) attempted(a Attempt) (_ Delivery, counts bool) {
 	d = d.begun(a.DeliveryOf, a.Round, a.RoundRevision)
 	d.Attempts = max(d.Attempts, a.Number)
-	if !a.Extra {
+	if counts = !a.Extra && d.Open(); counts {
 		d.RoundAttempts++
 	}
-	return d
+	return d, counts
 }
 
 // Outcome is what came of one HTTP request, before it is decided what follows.

@@ -115,6 +115,24 @@ func TestWhatComesAfterTheEndIsExtra(t *testing.T) {
 	}
 }
 
+// An outcome after the end of its round ends nothing and opens nothing, though it does not say that it is extra.
+func TestARoundHasOneEndWhateverIsRecorded(t *testing.T) {
+	p := policyOf(t, "vantageclaw")
+	for name, first := range map[string]Outcome{"succeeded": success, "dead": refusal} {
+		d, _ := then(NewDelivery(ordinaryOf, 3), first, p)
+		for what, f := range map[string]Fact{
+			"a success":               &AttemptSucceeded{Attempt{DeliveryOf: ordinaryOf, Round: 1, Number: 2}},
+			"a failure with a retry":  &AttemptFailed{Attempt: Attempt{DeliveryOf: ordinaryOf, Round: 1, Number: 2}, NextAttemptAt: noon},
+			"a failure without retry": &AttemptFailed{Attempt: Attempt{DeliveryOf: ordinaryOf, Round: 1, Number: 2}, Dead: true},
+		} {
+			after := d.Apply(f, Meta{At: noon}, d.Next)
+			if after.State != d.State || !after.Due.IsZero() || after.RoundAttempts != 1 || after.Attempts != 2 {
+				t.Errorf("%s after %s: %+v", what, name, after)
+			}
+		}
+	}
+}
+
 func TestOffers(t *testing.T) {
 	due := noon.Add(time.Hour)
 	waiting := Delivery{Of: ordinaryOf, State: Scheduled, Round: 1, Attempts: 1, RoundAttempts: 1, RoundRevision: 3, Due: due, Next: 1}
