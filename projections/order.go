@@ -16,26 +16,27 @@ import (
 // queue is how a subscription's order stands in a batch.
 type queue struct {
 	// first may be offered; its zero value is none.
-	first firstRound
-	// fresh are the rounds that came to wait in this batch, in order.
-	fresh []domain.DeliveryID
+	first placedRound
+	// fresh are the rounds that came to wait in this batch, in order. One that was given another place since stands here
+	// with both.
+	fresh []placedRound
 	// changed says that first is another than in the store.
 	changed bool
 }
 
-// firstRound is the first open round in strict order.
-type firstRound struct {
+// placedRound is a round and its place in the strict order.
+type placedRound struct {
 	id    domain.DeliveryID
 	order uint64
 }
 
-func (f firstRound) append(b []byte) []byte {
+func (f placedRound) append(b []byte) []byte {
 	return binary.AppendUvarint(append(b, f.id[:]...), f.order)
 }
 
-func parseFirst(value []byte) (firstRound, error) {
+func parseFirst(value []byte) (placedRound, error) {
 	in := reader{rest: value}
-	f := firstRound{in.id(), in.number()}
+	f := placedRound{in.id(), in.number()}
 	return f, in.end()
 }
 
@@ -73,9 +74,9 @@ func (x *projector) enqueue(r *row, s *domain.Subscription) error {
 	}
 	r.order, r.Ordered = x.number, true
 	if r.waits = q.first.order > 0; r.waits {
-		q.fresh = append(q.fresh, r.id)
+		q.fresh = append(q.fresh, placedRound{r.id, r.order})
 	} else {
-		q.first, q.changed = firstRound{r.id, r.order}, true
+		q.first, q.changed = placedRound{r.id, r.order}, true
 	}
 	return nil
 }
@@ -104,16 +105,16 @@ func (x *projector) leave(r *row) error {
 	}
 	r.waits = false
 	q, err := x.queueOf(r.Of.Subscription)
-	if err != nil || q.first != (firstRound{r.id, r.order}) {
+	if err != nil || q.first != (placedRound{r.id, r.order}) {
 		return err
 	}
-	q.first, q.changed = firstRound{}, true
+	q.first, q.changed = placedRound{}, true
 	next, err := x.nextInOrder(q, r)
 	if err != nil || next == nil {
 		return err
 	}
 	next.waits = false
-	q.first = firstRound{next.id, next.order}
+	q.first = placedRound{next.id, next.order}
 	return nil
 }
 
@@ -139,7 +140,7 @@ func (x *projector) nextInOrder(q *queue, behind *row) (next *row, err error) {
 		return nil, fmt.Errorf("%w: find who is next: %w", errStore, err)
 	}
 	for next == nil && len(q.fresh) > 0 {
-		if t, ok := x.batch.rows[q.fresh[0]]; ok && !t.removed && t.row.waits && t.row.order > behind.order {
+		if t, ok := x.batch.rows[q.fresh[0].id]; ok && !t.removed && t.row.waits && t.row.order == q.fresh[0].order && t.row.order > behind.order {
 			next = t.row
 		}
 		q.fresh = q.fresh[1:]
@@ -154,7 +155,7 @@ func (x *projector) dropQueue(id domain.SubscriptionID) error {
 		return err
 	}
 	q.changed = q.changed || q.first.order > 0
-	q.first, q.fresh = firstRound{}, nil
+	q.first, q.fresh = placedRound{}, nil
 	return nil
 }
 
