@@ -80,6 +80,7 @@ func TestNothingIsLostWhateverConsumersAndTheServerDo(t *testing.T) {
 	})})
 	f := &finished{seen: make(map[uuid.UUID]int), acked: make(map[uuid.UUID]bool), parked: make(map[uuid.UUID]bool)}
 	for range restarts {
+		before := f.all()
 		var running sync.WaitGroup
 		for i := range consumers {
 			own := n.client()
@@ -88,7 +89,6 @@ func TestNothingIsLostWhateverConsumersAndTheServerDo(t *testing.T) {
 		for range 20 {
 			mustAppend(t, c, "s", esdb.Any{}, append(events("ours.x", total/restarts/20), event("theirs"))...)
 		}
-		before := f.all()
 		eventually(t, "some to be finished", func() bool { return f.all() > before+20 })
 		n.restart()
 		running.Wait()
