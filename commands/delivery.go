@@ -39,12 +39,14 @@ func (c *Commands) RecordOutcomeLater(ctx context.Context, by By, known domain.D
 	outcome := c.appendLater(ctx, stream, atEnd(known), f, m)
 	return func() (domain.Fact, eventlog.Position, error) {
 		a, err := outcome()
-		for range maxTries {
-			if err == nil {
+		for tries := 1; ; tries++ {
+			switch {
+			case err == nil:
 				return f, a.Position, nil
-			}
-			if !errors.Is(err, eventlog.ErrRevisionConflict) {
+			case !errors.Is(err, eventlog.ErrRevisionConflict):
 				return nil, eventlog.Position{}, err
+			case tries == maxTries:
+				return nil, eventlog.Position{}, errBusy
 			}
 			if known, err = c.LoadDelivery(ctx, known.Of, known.RoundRevision); err != nil {
 				return nil, eventlog.Position{}, err
@@ -52,7 +54,6 @@ func (c *Commands) RecordOutcomeLater(ctx context.Context, by By, known domain.D
 			f = known.DecideOutcome(o, p, m.At, random)
 			a, err = c.append(ctx, stream, atEnd(known), f, m)
 		}
-		return nil, eventlog.Position{}, errBusy
 	}
 }
 

@@ -106,14 +106,20 @@ func TestConcurrentChangesOfOneThingAllHappen(t *testing.T) {
 func TestWhoAlwaysLosesIsTold(t *testing.T) {
 	w := newWorld(t)
 	o := w.register("acme", "standard")
+	tries := 0
 	c := w.another(troubled{Streams: w.log, before: func(stream string, _ []eventlog.Event) error {
+		tries++
 		return &eventlog.ConflictError{Stream: stream}
 	}})
 	_, err := c.CloseOrganization(w.ctx, by, o.ID)
 	wantCode(t, "close", err, domain.Unavailable)
+	tries = 0
 	d, p := domain.NewDelivery(domain.DeliveryOf{}, 0), domain.Policy{Profile: webhook.Default()}
 	_, _, err = c.RecordOutcome(w.ctx, by, d, failure, p, eventlog.ID{})
 	wantCode(t, "record", err, domain.Unavailable)
+	if tries != maxTries {
+		t.Errorf("an outcome was appended %d times, want %d: what came of each must be looked at", tries, maxTries)
+	}
 }
 
 // TestAStreamWithForgeriesIsReadPastThem: writing to the log is not enough to change anything.
