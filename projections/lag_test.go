@@ -48,6 +48,11 @@ func onWire(t *testing.T) (*running, *wire, *scribe) {
 	if err != nil {
 		t.Fatalf("open the log: %v", err)
 	}
+	t.Cleanup(func() {
+		if err := log.Close(); err != nil {
+			t.Errorf("close the log: %v", err)
+		}
+	})
 	w := &wire{Feed: log}
 	x, err := Open(Config{Dir: "projections", FS: vfs.NewMem(), Feed: w, Streams: log, Codec: codec(), ReconcileRate: -1})
 	if err != nil {
@@ -56,18 +61,7 @@ func onWire(t *testing.T) (*running, *wire, *scribe) {
 	if got := x.Lag(); got < unproven {
 		t.Errorf("a fold that has not run is %v behind", got)
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	r := &running{x, t, log, stop, make(chan error, 1)}
-	go func() { r.done <- x.Run(ctx) }()
-	t.Cleanup(func() {
-		if err := r.end(); err != nil {
-			t.Errorf("run: %v", err)
-		}
-		closeFold(t, x)
-		if err := log.Close(); err != nil {
-			t.Errorf("close the log: %v", err)
-		}
-	})
+	r := start(t, x, log)
 	s := newScribe(t)
 	s.organization("vantageclaw")
 	r.append(s, 0)

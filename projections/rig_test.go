@@ -225,6 +225,12 @@ func run(t testing.TB, log *embedded.Log, fs vfs.FS) *running {
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
+	return start(t, x, log)
+}
+
+// start lets a fold run until the test ends.
+func start(t testing.TB, x *Fold, log *embedded.Log) *running {
+	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{x, t, log, stop, make(chan error, 1)}
 	go func() { r.done <- x.Run(ctx) }()
