@@ -77,6 +77,25 @@ func TestKeptConnectionIsJudgedAgainAfterAMinute(t *testing.T) {
 	})
 }
 
+// poolState is what a client's pool holds at one moment.
+type poolState struct {
+	conns, hosts int
+	swept        bool // the sweeper will come
+}
+
+// lookInto takes the pool's lock: the sweeper may come at any time.
+func lookInto(c *Client) poolState {
+	c.idle.mu.Lock()
+	defer c.idle.mu.Unlock()
+	return poolState{conns: c.idle.count, hosts: len(c.idle.hosts), swept: c.idle.sweeper != nil}
+}
+
+func oldestIdle(c *Client) *conn {
+	c.idle.mu.Lock()
+	defer c.idle.mu.Unlock()
+	return c.idle.oldest
+}
+
 func TestIdleConnectionsAreSweptAndBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -102,16 +121,16 @@ func TestIdleConnectionsAreSweptAndBounded(t *testing.T) {
 		if n := open.Load(); n != 5 {
 			t.Errorf("%d connections are kept, want MaxIdle 5 of at most 3 for each of two hosts", n)
 		}
-		if c.idle.count != 5 || len(c.idle.hosts) != 2 {
-			t.Errorf("pool counts %d connections to %d hosts, want 5 to 2", c.idle.count, len(c.idle.hosts))
+		if got, want := lookInto(c), (poolState{conns: 5, hosts: 2, swept: true}); got != want {
+			t.Errorf("pool = %+v, want %+v", got, want)
 		}
 		time.Sleep(defaultIdle + sweepEvery)
 		synctest.Wait()
 		if n := open.Load(); n != 0 {
 			t.Errorf("%d connections are open after their time, want none", n)
 		}
-		if c.idle.count != 0 || len(c.idle.hosts) != 0 || c.idle.sweeper != nil {
-			t.Errorf("pool is not empty: %d connections, %d hosts, sweeper %v", c.idle.count, len(c.idle.hosts), c.idle.sweeper)
+		if got := lookInto(c); got != (poolState{}) {
+			t.Errorf("pool = %+v, want it empty and at rest", got)
 		}
 		wantReason(t, post(t, c, devURL), "")
 		c.Close()
@@ -174,8 +193,7 @@ func TestStaleConnectionIsNotUsed(t *testing.T) {
 			wantReason(t, post(t, c, "http://"+addr+"/"), "")
 			close(leave)
 			<-said
-			kept := c.idle.oldest
-			for kept.alive() { // until the farewell has come through the kernel
+			for kept := oldestIdle(c); kept.alive(); { // until the farewell has come through the kernel
 				time.Sleep(time.Millisecond)
 			}
 			result := post(t, c, "http://"+addr+"/")
@@ -294,7 +312,7 @@ func TestConnectionOfACancelledAttemptIsNotKept(t *testing.T) {
 		return &cancellingConn{near, cancel}, err
 	}})
 	wantReason(t, c.Post(ctx, Request{URL: devURL}), "")
-	if c.idle.oldest != nil {
+	if lookInto(c).conns != 0 {
 		t.Error("the connection was kept")
 	}
 	serve.wg.Wait()
@@ -337,8 +355,8 @@ func TestAnswerToHalfARequestCounts(t *testing.T) {
 		}})
 		result := post(t, c, devURL)
 		wantReason(t, result, want)
-		if !result.Sent || c.idle.count != 0 {
-			t.Errorf("Sent = %v, %d connections kept; want a request sent in part and its connection closed", result.Sent, c.idle.count)
+		if kept := lookInto(c).conns; !result.Sent || kept != 0 {
+			t.Errorf("Sent = %v, %d connections kept; want a request sent in part and its connection closed", result.Sent, kept)
 		}
 	}
 }

@@ -155,7 +155,7 @@ func TestFailureBodyIsKept(t *testing.T) {
 				if result := post(t, c, devURL); string(result.Body) != test.want {
 					t.Errorf("body = %d bytes %.40q, want %d bytes %.40q", len(result.Body), result.Body, len(test.want), test.want)
 				}
-				if kept := c.idle.oldest != nil; kept != test.reusable {
+				if kept := lookInto(c).conns > 0; kept != test.reusable {
 					t.Errorf("connection kept = %v, want %v", kept, test.reusable)
 				}
 			}

@@ -194,7 +194,7 @@ func TestStaleTLSConnectionIsNotUsed(t *testing.T) {
 	})
 	wantReason(t, post(t, c, "https://hooks.example.com/"), "")
 	close(leave)
-	for kept := c.idle.oldest; kept.alive(); {
+	for kept := oldestIdle(c); kept.alive(); {
 		time.Sleep(time.Millisecond)
 	}
 	result := post(t, c, "https://hooks.example.com/")
