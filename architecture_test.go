@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"dispatcher/egress":     {},
 	"dispatcher":            {"domain", "eventlog", "sealing", "webhook", "dispatcher/egress"},
 	"notices":               {"domain", "eventlog", "webhook"},
-	"notices/mailtest":      {},
+	"notices/mailtest":      {"waittest"},
 	"http":                  {"domain", "commands", "projections", "webhook", "http/dashboard", "http/openapi"},
 	"http/openapi":          {},
 	"http/dashboard":        {"domain", "commands", "projections", "webhook"},
@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"examples":              {},
 	"examples/go":           {"webhook"},
 	"eventlog/eventlogtest": {"eventlog"},
+	"waittest":              {},
 }
 
 // esdbClients begin the import paths of EventStoreDB's client, which stays inside eventlog/esdb and esdbserver.

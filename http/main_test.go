@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/hooklog/hooklog/waittest"
 )
 
 func TestMain(m *testing.M) {
@@ -19,7 +19,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	http.DefaultClient.CloseIdleConnections()
-	if err := goleak.Find(); code == 0 && err != nil {
+	if err := waittest.Leaks(); code == 0 && err != nil {
 		os.Stderr.WriteString(err.Error() + "\n")
 		code = 1
 	}

@@ -16,7 +16,6 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/hooklog/hooklog/commands"
 	"github.com/hooklog/hooklog/domain"
@@ -25,9 +24,10 @@ import (
 	"github.com/hooklog/hooklog/notices"
 	"github.com/hooklog/hooklog/projections"
 	"github.com/hooklog/hooklog/sealing"
+	"github.com/hooklog/hooklog/waittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.Main(m) }
 
 func must(t *testing.T, err error) {
 	t.Helper()

@@ -14,12 +14,12 @@ import (
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/rs/zerolog"
-	"go.uber.org/goleak"
 
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
 	"github.com/hooklog/hooklog/eventlog/embedded"
 	"github.com/hooklog/hooklog/sealing"
+	"github.com/hooklog/hooklog/waittest"
 )
 
 func TestMain(m *testing.M) {
@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 	}
-	goleak.VerifyTestMain(m)
+	waittest.Main(m)
 }
 
 // codec is shared by all tests: making a keyset takes a while.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/hooklog/hooklog/eventlog/embedded"
 	"github.com/hooklog/hooklog/eventlog/esdbserver"
+	"github.com/hooklog/hooklog/waittest"
 )
 
 // logNode is EventStoreDB's protocol over an embedded log in memory.
@@ -44,10 +44,7 @@ func (n *logNode) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", n.address)
-	if err != nil {
-		n.t.Fatal(err)
-	}
+	listener := waittest.Listen(n.t, n.address)
 	n.address = listener.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
+	"github.com/hooklog/hooklog/waittest"
 )
 
 // asProgram makes the test binary be the program itself, for tests that need a process of their own.
@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	goleak.VerifyTestMain(m)
+	waittest.Main(m)
 }
 
 // patience is how long a test waits for what takes milliseconds when all is well; only a failing test takes it.

@@ -3,7 +3,7 @@ package egress
 import (
 	"testing"
 
-	"go.uber.org/goleak"
+	"github.com/hooklog/hooklog/waittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.Main(m) }

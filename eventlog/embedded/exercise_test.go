@@ -7,12 +7,12 @@ import (
 	"github.com/hooklog/hooklog/eventlog"
 	"github.com/hooklog/hooklog/eventlog/embedded"
 	"github.com/hooklog/hooklog/eventlog/eventlogtest"
-	"go.uber.org/goleak"
+	"github.com/hooklog/hooklog/waittest"
 )
 
 func TestMain(m *testing.M) {
 	becomeChild()
-	goleak.VerifyTestMain(m)
+	waittest.Main(m)
 }
 
 // openAt opens a log that is closed with the test.

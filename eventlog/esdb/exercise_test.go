@@ -3,9 +3,7 @@ package esdb_test
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
-	"syscall"
 	"testing"
 	"time"
 
@@ -15,10 +13,10 @@ import (
 	"github.com/hooklog/hooklog/eventlog/esdb"
 	"github.com/hooklog/hooklog/eventlog/esdbserver"
 	"github.com/hooklog/hooklog/eventlog/eventlogtest"
-	"go.uber.org/goleak"
+	"github.com/hooklog/hooklog/waittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.Main(m) }
 
 // node is EventStoreDB's protocol over an embedded log in memory, at a port of this machine.
 type node struct {
@@ -49,14 +47,7 @@ func (n *node) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", n.address)
-	for end := time.Now().Add(patience); errors.Is(err, syscall.EADDRINUSE) && time.Now().Before(end); {
-		time.Sleep(10 * time.Millisecond) // Somebody's connection has got the port while nobody listened.
-		listener, err = net.Listen("tcp", n.address)
-	}
-	if err != nil {
-		n.t.Fatal(err)
-	}
+	listener := waittest.Listen(n.t, n.address)
 	n.address = listener.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
@@ -82,9 +73,7 @@ func (n *node) url() string { return "esdb://" + n.address + "?tls=false" }
 // open opens a log that is closed with the test.
 func open(t testing.TB, url string) *esdb.Log {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
-	defer cancel()
-	l, err := esdb.Open(ctx, esdb.Config{URL: url})
+	l, err := esdb.Open(soon(t), esdb.Config{URL: url})
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}

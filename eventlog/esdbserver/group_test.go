@@ -47,7 +47,7 @@ func handed(t *testing.T, s *esdb.PersistentSubscription) *esdb.EventAppeared {
 			t.Fatalf("dropped: %v", a.e.SubscriptionDropped.Error)
 		}
 		return a.e.EventAppeared
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("nothing was handed out")
 	}
 	panic("unreachable")
@@ -63,7 +63,7 @@ func must(t *testing.T, err error) {
 // eventually waits for what is told without a signal.
 func eventually(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for end := time.Now().Add(30 * time.Second); !holds(); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain for %s", what)
 		}

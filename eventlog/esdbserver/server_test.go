@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"net"
 	"testing"
 	"time"
 
@@ -13,10 +12,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/hooklog/hooklog/eventlog/embedded"
 	"github.com/hooklog/hooklog/eventlog/esdbserver"
-	"go.uber.org/goleak"
+	"github.com/hooklog/hooklog/waittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.Main(m) }
 
 // node is a server over an embedded log in memory.
 type node struct {
@@ -47,10 +46,7 @@ func (n *node) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	listener, err := net.Listen("tcp", n.address)
-	if err != nil {
-		n.t.Fatal(err)
-	}
+	listener := waittest.Listen(n.t, n.address)
 	n.address = listener.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	served := make(chan error, 1)
@@ -95,10 +91,13 @@ func insecure(t *testing.T) (*node, *esdb.Client) {
 	return n, n.client()
 }
 
+// patience is how long is waited for what takes milliseconds when all is well.
+const patience = 3 * time.Minute
+
 // soon bounds what must happen.
 func soon(t *testing.T) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }

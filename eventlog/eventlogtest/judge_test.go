@@ -12,10 +12,10 @@ import (
 	"github.com/hooklog/hooklog/eventlog"
 	"github.com/hooklog/hooklog/eventlog/embedded"
 	"github.com/hooklog/hooklog/eventlog/eventlogtest"
-	"go.uber.org/goleak"
+	"github.com/hooklog/hooklog/waittest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.Main(m) }
 
 // faulty makes a backend that breaks the log in one way. It is impatient, because some faults make rules wait for what never comes.
 func faulty(spoil func(eventlog.Log) eventlog.Log) eventlogtest.Backend {

@@ -20,6 +20,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hooklog/hooklog/waittest"
 )
 
 // Options say what a server demands.
@@ -86,10 +88,7 @@ func Start(t testing.TB, o Options) *Server {
 // Restart listens on the same port as before.
 func (s *Server) Restart() {
 	s.t.Helper()
-	l, err := net.Listen("tcp", s.address)
-	if err != nil {
-		s.t.Fatalf("start the mail server: %v", err)
-	}
+	l := waittest.Listen(s.t, s.address)
 	s.mu.Lock()
 	s.address, s.listener, s.cut = l.Addr().String(), l, false
 	s.mu.Unlock()

@@ -13,11 +13,11 @@ import (
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"go.uber.org/goleak"
+	"github.com/hooklog/hooklog/waittest"
 	"pgregory.net/rapid"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) { waittest.Main(m) }
 
 // A record of these tests: the name's length and the name, the revision, the position, any bytes, a checksum.
 
