@@ -8,11 +8,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 )
 
 // client makes every call with a deadline, so that a server that hangs fails its test.
-var client = &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
+var client = &http.Client{Timeout: patience, Transport: &http.Transport{MaxIdleConnsPerHost: 64},
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // reply is an answer of the server.
@@ -52,17 +51,10 @@ func (s *server) as(key, method, path string, in any) (reply, error) {
 	return reply{resp.StatusCode, resp.Header, answer}, err
 }
 
-// must makes a request as the operator, demands a status and decodes the answer into out, unless that is nil. Who is told to
-// come again comes again: on a busy machine a node may be behind.
-func (s *server) must(t *testing.T, want int, method, path string, in, out any) {
+// asked makes a request and demands a status. Who is told to come again comes again: on a busy machine a node may be behind.
+func (s *server) asked(t *testing.T, key string, want int, method, path string, in any) (r reply) {
 	t.Helper()
-	s.mustAs(t, s.key, want, method, path, in, out)
-}
-
-func (s *server) mustAs(t *testing.T, key string, want int, method, path string, in, out any) {
-	t.Helper()
-	var r reply
-	eventually(t, "the server is not busy", func() (over bool) {
+	eventually(t, "the server is not busy", func() bool {
 		var err error
 		if r, err = s.as(key, method, path, in); err != nil {
 			t.Fatalf("%s %s: %v", method, path, err)
@@ -72,6 +64,18 @@ func (s *server) mustAs(t *testing.T, key string, want int, method, path string,
 	if r.status != want {
 		t.Fatalf("%s %s: got %d, want %d: %s", method, path, r.status, want, r.body)
 	}
+	return r
+}
+
+// must makes a request as the operator, demands a status and decodes the answer into out, unless that is nil.
+func (s *server) must(t *testing.T, want int, method, path string, in, out any) {
+	t.Helper()
+	s.mustAs(t, s.key, want, method, path, in, out)
+}
+
+func (s *server) mustAs(t *testing.T, key string, want int, method, path string, in, out any) {
+	t.Helper()
+	r := s.asked(t, key, want, method, path, in)
 	if out == nil {
 		return
 	}
@@ -247,12 +251,15 @@ type problem struct {
 	RequestID           string `json:"request_id"`
 }
 
-// refused demands a problem of the given status.
-func refused(t *testing.T, r reply, err error, want int) problem {
+// refuses makes a request and demands a problem of the given status.
+func (s *server) refuses(t *testing.T, key string, want int, method, path string, in any) problem {
 	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
+	return refused(t, s.asked(t, key, want, method, path, in), want)
+}
+
+// refused demands a problem of the given status.
+func refused(t *testing.T, r reply, want int) problem {
+	t.Helper()
 	var p problem
 	if err := json.Unmarshal(r.body, &p); err != nil {
 		t.Fatalf("status %d, and its body is no JSON: %v: %.200s", r.status, err, r.body)

@@ -64,6 +64,8 @@ func (c *crash) round(t *testing.T, damage func(*testing.T)) {
 	for range publishers {
 		all.Go(func() { c.publishUntil(t, over) })
 	}
+	before := c.acknowledgedSoFar()
+	eventually(t, "something is acknowledged", func() bool { return c.acknowledgedSoFar() >= before+publishers })
 	time.Sleep(300*time.Millisecond + time.Duration(c.random.Int64N(int64(1200*time.Millisecond))))
 	c.kill(t)
 	close(over)
@@ -74,6 +76,12 @@ func (c *crash) round(t *testing.T, damage func(*testing.T)) {
 		damage(t)
 	}
 	c.start(t)
+}
+
+func (c *crash) acknowledgedSoFar() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.acknowledged)
 }
 
 // publishUntil publishes on one connection and remembers what was acknowledged.

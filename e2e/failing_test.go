@@ -129,8 +129,7 @@ func foreignCursor(t *testing.T, o organization, id string) {
 	}
 	other := o.subscribe(t, "http://127.0.0.1:9/", "*")
 	for _, path := range []string{other.ID + "/failures?cursor=" + cursor, id + "/failures?cursor=" + url.QueryEscape(cursor[1:]), id + "/failures?cursor=x"} {
-		r, err := o.as(o.partner, "GET", "/api/v1/partner/webhooks/"+path, nil)
-		refused(t, r, err, http.StatusBadRequest)
+		o.refuses(t, o.partner, http.StatusBadRequest, "GET", "/api/v1/partner/webhooks/"+path, nil)
 	}
 	o.mustAs(t, o.partner, http.StatusNoContent, "DELETE", "/api/v1/partner/webhooks/"+other.ID, nil, nil)
 }
@@ -146,8 +145,7 @@ func checkSilence(t *testing.T, o organization, r *receiver, w webhook) {
 	if len(told.Deliveries) != 0 || len(told.Withheld) != 1 || told.Withheld[0].SubscriptionID != w.ID || !strings.Contains(told.Withheld[0].Why, "disabled") {
 		t.Errorf("nothing says that %s gets nothing because it is disabled: %+v", w.ID, told)
 	}
-	answer, err := o.as(o.partner, "POST", "/api/v1/partner/webhooks/"+w.ID+"/test", map[string]string{"secret": w.Secret})
-	refused(t, answer, err, http.StatusConflict)
+	o.refuses(t, o.partner, http.StatusConflict, "POST", "/api/v1/partner/webhooks/"+w.ID+"/test", map[string]string{"secret": w.Secret})
 	quiet := r.snapshot()
 	time.Sleep(1500 * time.Millisecond) // longer than the delay of every attempt that was pending
 	for event, n := range r.snapshot() {

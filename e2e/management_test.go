@@ -109,8 +109,8 @@ func TestWebhooksAreManagedAndRecoveredOverAKill(t *testing.T) {
 		t.Errorf("%d are to be recovered", rec.Deliveries)
 	}
 	delete(span, "dry_run")
-	o.manage(t, http.StatusAccepted, "POST", "/webhooks/"+w.ID+"/recover", span, &rec)
 	before := hook.snapshot()
+	o.manage(t, http.StatusAccepted, "POST", "/webhooks/"+w.ID+"/recover", span, &rec)
 	seen := func() (n int) {
 		for event, count := range hook.snapshot() {
 			if count > before[event] {

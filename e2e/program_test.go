@@ -46,7 +46,7 @@ func buildAndRun(m *testing.M) int {
 }
 
 // patience is how long the tests wait for something that must happen. It is no promise about speed.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // buffer collects what a process says.
 type buffer struct {

@@ -26,8 +26,39 @@ type adminAPI struct {
 	token string
 }
 
-// ask makes a request and decodes the envelope's response into out, unless that is nil. A token in the answer is kept.
+// envelope is every answer there.
+type envelope struct {
+	Success  bool            `json:"success"`
+	Errors   []string        `json:"errors"`
+	Response json.RawMessage `json:"response"`
+}
+
+// ask makes a request and decodes the envelope's response into out, unless that is nil. A token in the answer is kept. Who
+// is told to come again comes again.
 func (a *adminAPI) ask(t *testing.T, method, path string, in, out any, headers ...string) {
+	t.Helper()
+	var answer *http.Response
+	var e envelope
+	eventually(t, "the server is not busy", func() bool {
+		answer, e = a.once(t, method, path, in, headers...)
+		return answer.StatusCode != http.StatusServiceUnavailable
+	})
+	if answer.StatusCode != http.StatusOK || !e.Success || len(e.Errors) > 0 {
+		t.Fatalf("%s %s: %d %v %s", method, path, answer.StatusCode, e.Errors, answer.Header.Get("Hooklog-Detail"))
+	}
+	if token := answer.Header.Get("x-auth-token"); token != "" {
+		a.token = token
+	}
+	if out == nil {
+		return
+	}
+	if err := json.Unmarshal(e.Response, out); err != nil {
+		t.Fatalf("%s %s: %v: %s", method, path, err, e.Response)
+	}
+}
+
+// once makes a request. The body of the answer is read.
+func (a *adminAPI) once(t *testing.T, method, path string, in any, headers ...string) (answer *http.Response, e envelope) {
 	t.Helper()
 	var body []byte
 	if in != nil {
@@ -49,28 +80,15 @@ func (a *adminAPI) ask(t *testing.T, method, path string, in, out any, headers .
 	for i := 0; i+1 < len(headers); i += 2 {
 		req.Header.Set(headers[i], headers[i+1])
 	}
-	resp, err := client.Do(req)
+	answer, err = client.Do(req)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer resp.Body.Close()
-	var e struct {
-		Success  bool            `json:"success"`
-		Errors   []string        `json:"errors"`
-		Response json.RawMessage `json:"response"`
+	defer answer.Body.Close()
+	if err := json.NewDecoder(answer.Body).Decode(&e); err != nil {
+		t.Fatalf("%s %s: %d %v", method, path, answer.StatusCode, err)
 	}
-	if err := json.NewDecoder(resp.Body).Decode(&e); err != nil || resp.StatusCode != http.StatusOK || !e.Success || len(e.Errors) > 0 {
-		t.Fatalf("%s %s: %d %v %v %s", method, path, resp.StatusCode, e.Errors, err, resp.Header.Get("Hooklog-Detail"))
-	}
-	if token := resp.Header.Get("x-auth-token"); token != "" {
-		a.token = token
-	}
-	if out == nil {
-		return
-	}
-	if err := json.Unmarshal(e.Response, out); err != nil {
-		t.Fatalf("%s %s: %v: %s", method, path, err, e.Response)
-	}
+	return answer, e
 }
 
 // adminWebhook is a webhook there.
