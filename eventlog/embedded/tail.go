@@ -9,8 +9,8 @@ import (
 
 // What the tail keeps in memory at most, besides the newest group.
 const (
-	tailEvents = 64 << 10
-	tailBytes  = 32 << 20
+	tailEvents = 32 << 10
+	tailBytes  = 16 << 20
 )
 
 // tail is the durable end of the log: where it ends, who waits for it to grow, and its last events, so that who follows
