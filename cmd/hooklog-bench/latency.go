@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// measureRates compares the way from publish to arrival at two steady rates, a gentle and a brisk one.
+// measureRates compares the way from publish to arrival at two steady rates, a gentle and a brisk one, with what the disk
+// takes at such a rate: Hooklog waits for it, the relay does not.
 func (b *bench) measureRates(ctx context.Context) error {
 	fmt.Fprintf(b.out, "\nFrom publish to arrival at a steady rate, ms (the message carries the time of its publish; one clock):\n")
 	w := tabwriter.NewWriter(b.out, 0, 8, 2, ' ', 0)
@@ -23,10 +24,15 @@ func (b *bench) measureRates(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		took, err := fsyncTimes(b.dir, min(int(r.rate*r.seconds), fsyncs), duration(1/r.rate))
+		if err != nil {
+			return fmt.Errorf("measure fsync at %.0f/s: %w", r.rate, err)
+		}
 		row(w, r.rate, "relay", relay)
 		row(w, r.rate, "Hooklog", hooklog)
 		fmt.Fprintf(w, "  %.0f/s\tHooklog above relay\t%+.2f\t%+.2f\t%+.2f\n", r.rate, ms(hooklog.Latency.P50)-ms(relay.Latency.P50),
 			ms(hooklog.Latency.P90)-ms(relay.Latency.P90), ms(hooklog.Latency.P99)-ms(relay.Latency.P99))
+		fmt.Fprintf(w, "  %.0f/s\tone fsync\t%.2f\t%.2f\t%.2f\t%.2f\n", r.rate, quantile(took, 0.50), quantile(took, 0.90), quantile(took, 0.99), quantile(took, 1))
 	}
 	return w.Flush()
 }
