@@ -4,6 +4,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -24,35 +25,37 @@ func FuzzAnswer(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c, m := inMemory(t, func(c net.Conn, n int) {
-			if readOne(c) != nil {
-				return
+		synctest.Test(t, func(t *testing.T) {
+			c, m := inMemory(t, func(c net.Conn, n int) {
+				if readOne(c) != nil {
+					return
+				}
+				if n == 1 {
+					_, _ = c.Write([]byte(text)) // fails where the client has seen enough
+					return
+				}
+				_, _ = c.Write([]byte("HTTP/1.1 555 Second\r\nContent-Length: 0\r\n\r\n"))
+			})
+			result := post(t, c, devURL)
+			if !knownReasons[result.Reason] && result.Status == 0 {
+				t.Fatalf("answer %q gives reason %q (%s)", text, result.Reason, result.Detail)
 			}
-			if n == 1 {
-				_, _ = c.Write([]byte(text)) // fails where the client has seen enough
-				return
+			if (result.Reason == "") != result.Succeeded() || result.Status != 0 && (result.Status < 200 || result.Status > 999) {
+				t.Fatalf("answer %q gives status %d with reason %q", text, result.Status, result.Reason)
 			}
-			_, _ = c.Write([]byte("HTTP/1.1 555 Second\r\nContent-Length: 0\r\n\r\n"))
+			if len(result.Body) > MaxAnswerBody || result.Duration > 5*time.Second || result.RetryAfter < 0 {
+				t.Fatalf("answer %q breaks a bound: %d bytes, %v, %v", text, len(result.Body), result.Duration, result.RetryAfter)
+			}
+			if strings.ContainsFunc(result.Detail, func(r rune) bool { return r < ' ' || r > '~' }) {
+				t.Fatalf("answer %q leaves %q for the log", text, result.Detail)
+			}
+			for m.conns.Load() == 1 { // the first connection may be found dead only in use
+				if next := post(t, c, devURL); next.Reused && next.Status != 0 {
+					t.Fatalf("answer %q answers two requests: %+v", text, next)
+				} else if next.Status == 555 {
+					break
+				}
+			}
 		})
-		result := post(t, c, devURL)
-		if !knownReasons[result.Reason] && result.Status == 0 {
-			t.Fatalf("answer %q gives reason %q (%s)", text, result.Reason, result.Detail)
-		}
-		if (result.Reason == "") != result.Succeeded() || result.Status != 0 && (result.Status < 200 || result.Status > 999) {
-			t.Fatalf("answer %q gives status %d with reason %q", text, result.Status, result.Reason)
-		}
-		if len(result.Body) > MaxAnswerBody || result.Duration > 5*time.Second || result.RetryAfter < 0 {
-			t.Fatalf("answer %q breaks a bound: %d bytes, %v, %v", text, len(result.Body), result.Duration, result.RetryAfter)
-		}
-		if strings.ContainsFunc(result.Detail, func(r rune) bool { return r < ' ' || r > '~' }) {
-			t.Fatalf("answer %q leaves %q for the log", text, result.Detail)
-		}
-		for m.conns.Load() == 1 { // the first connection may be found dead only in use
-			if next := post(t, c, devURL); next.Reused && next.Status != 0 {
-				t.Fatalf("answer %q answers two requests: %+v", text, next)
-			} else if next.Status == 555 {
-				break
-			}
-		}
 	})
 }

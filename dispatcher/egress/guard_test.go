@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -85,6 +86,12 @@ func (d *dialled) dial(_ context.Context, _, addr string) (net.Conn, error) {
 	return nil, errTest
 }
 
+func (d *dialled) got() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return slices.Clone(d.addrs)
+}
+
 func TestRebindingIsRefusedAtTheAttempt(t *testing.T) {
 	t.Parallel()
 	server, resolver := serveNames(t, func(_, kind string, n int) []string {
@@ -104,8 +111,8 @@ func TestRebindingIsRefusedAtTheAttempt(t *testing.T) {
 	}
 	result := post(t, c, url)
 	wantReason(t, result, "dns_resolved_to_private:loopback")
-	if !result.Refused || result.Sent || len(hook.addrs) != 0 {
-		t.Errorf("Refused = %v, Sent = %v, dialled %v; want a refusal before any dial", result.Refused, result.Sent, hook.addrs)
+	if !result.Refused || result.Sent || len(hook.got()) != 0 {
+		t.Errorf("Refused = %v, Sent = %v, dialled %v; want a refusal before any dial", result.Refused, result.Sent, hook.got())
 	}
 	if n := server.count("A", "rebind.example.com."); n != 2 {
 		t.Errorf("%d look-ups, want 2: one at creation, one at the attempt", n)
@@ -127,8 +134,8 @@ func TestRebindingBetweenCheckAndDialHasNoLookUpToChange(t *testing.T) {
 	c := newClient(t, Config{Resolver: resolver, Dial: hook.dial})
 	result := post(t, c, "https://rebind.example.com/hook")
 	wantReason(t, result, "http_error:connect")
-	if len(hook.addrs) != 1 || hook.addrs[0] != publicAddr+":443" {
-		t.Errorf("dialled %v, want only the judged address", hook.addrs)
+	if len(hook.got()) != 1 || hook.got()[0] != publicAddr+":443" {
+		t.Errorf("dialled %v, want only the judged address", hook.got())
 	}
 	if n := server.count("A", "rebind.example.com."); n != 1 {
 		t.Errorf("%d look-ups for one connection, want 1", n)
@@ -185,8 +192,8 @@ func TestOneAddressThatIsNotPublicRefusesAll(t *testing.T) {
 					t.Errorf("CheckURL: %v, want no refusal", checked)
 				}
 				wantReason(t, result, "http_error:connect")
-				if len(hook.addrs) != 3 {
-					t.Errorf("dialled %v, want all three public addresses", hook.addrs)
+				if len(hook.got()) != 3 {
+					t.Errorf("dialled %v, want all three public addresses", hook.got())
 				}
 				return
 			}
@@ -194,8 +201,8 @@ func TestOneAddressThatIsNotPublicRefusesAll(t *testing.T) {
 				t.Errorf("CheckURL refuses with %q, want %q", got, Private)
 			}
 			wantReason(t, result, "dns_resolved_to_private:private")
-			if !result.Refused || len(hook.addrs) != 0 {
-				t.Errorf("Refused = %v, dialled %v; want a refusal before any dial", result.Refused, hook.addrs)
+			if !result.Refused || len(hook.got()) != 0 {
+				t.Errorf("Refused = %v, dialled %v; want a refusal before any dial", result.Refused, hook.got())
 			}
 		})
 	}

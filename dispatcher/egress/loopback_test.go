@@ -30,14 +30,12 @@ func TestTenGigabyteAnswerCostsNothing(t *testing.T) {
 				if readOne(c) != nil {
 					return
 				}
-				_, _ = io.WriteString(c, head)
 				block := bytes.Repeat([]byte("a"), 64<<10)
-				var sum int64
-				for sum < size {
-					n, err := c.Write(block)
-					if sum += int64(n); err != nil {
-						break
-					}
+				n, err := c.Write(append([]byte(head), block...)) // at once: a body that begins late is not waited for
+				sum := int64(n)
+				for sum < size && err == nil {
+					n, err = c.Write(block)
+					sum += int64(n)
 				}
 				wrote <- sum
 			})
@@ -85,12 +83,7 @@ func TestResetAndRefusal(t *testing.T) {
 	result := post(t, c, "http://"+addr+"/")
 	wantReason(t, result, "http_error:reset")
 
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.Close()
-	result = post(t, c, "http://"+l.Addr().String()+"/")
+	result = post(t, c, "http://127.0.0.1:1/") // a port that is given to nobody
 	wantReason(t, result, "http_error:refused")
 	if result.Sent || result.RemoteAddr.IsValid() {
 		t.Errorf("Sent = %v, RemoteAddr = %v for a connection that never stood", result.Sent, result.RemoteAddr)
@@ -137,7 +130,7 @@ func TestConcurrentPostsKeepTheirAnswers(t *testing.T) {
 			if n%37 == 0 {
 				closing = "Connection: close\r\n"
 			}
-			return fmt.Sprintf("HTTP/1.1 500 No\r\n%sContent-Length: %d\r\n\r\n%s", closing, len(body), body)
+			return fmt.Sprintf("HTTP/1.1 500 No\r\nKeep-Alive: timeout=3600\r\n%sContent-Length: %d\r\n\r\n%s", closing, len(body), body)
 		})
 	})
 	c := newClient(t, Config{AllowInsecure: loopbackNets})

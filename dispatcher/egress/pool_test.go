@@ -141,19 +141,21 @@ func TestIdleConnectionsAreSweptAndBounded(t *testing.T) {
 
 func TestTheOldestIdleConnectionMakesRoom(t *testing.T) {
 	t.Parallel()
-	c, m := inMemory(t, answering(okAnswer))
-	c.idle.max = 2
-	for _, port := range []int{1, 2, 1, 3} { // 2 is the oldest when 3 comes
-		wantReason(t, post(t, c, fmt.Sprintf("http://127.0.0.1:%d/", port)), "")
-	}
-	for _, step := range []struct {
-		port   int
-		reused bool
-	}{{1, true}, {3, true}, {2, false}} {
-		if result := post(t, c, fmt.Sprintf("http://127.0.0.1:%d/", step.port)); result.Reused != step.reused {
-			t.Errorf("port %d: Reused = %v, want %v (%d connections)", step.port, result.Reused, step.reused, m.conns.Load())
+	synctest.Test(t, func(t *testing.T) {
+		c, m := inMemory(t, answering(okAnswer))
+		c.idle.max = 2
+		for _, port := range []int{1, 2, 1, 3} { // 2 is the oldest when 3 comes
+			wantReason(t, post(t, c, fmt.Sprintf("http://127.0.0.1:%d/", port)), "")
 		}
-	}
+		for _, step := range []struct {
+			port   int
+			reused bool
+		}{{1, true}, {3, true}, {2, false}} {
+			if result := post(t, c, fmt.Sprintf("http://127.0.0.1:%d/", step.port)); result.Reused != step.reused {
+				t.Errorf("port %d: Reused = %v, want %v (%d connections)", step.port, result.Reused, step.reused, m.conns.Load())
+			}
+		}
+	})
 }
 
 func TestStaleConnectionIsNotUsed(t *testing.T) {
@@ -177,9 +179,9 @@ func TestStaleConnectionIsNotUsed(t *testing.T) {
 						t.Error("a request came over the stale connection")
 					}
 					if n > 1 {
-						return okAnswer
+						return lastingAnswer
 					}
-					_, _ = io.WriteString(c, okAnswer)
+					_, _ = io.WriteString(c, lastingAnswer)
 					<-leave
 					farewell(c)
 					close(said)
@@ -231,22 +233,24 @@ func TestConnectionClosedWithoutSocketIsStaleToo(t *testing.T) {
 // The receiver may have acted on a request whose answer was lost: it is not sent again by itself.
 func TestRequestOnKeptConnectionIsNeverSentTwice(t *testing.T) {
 	t.Parallel()
-	var seen atomic.Int32
-	c, m := inMemory(t, func(c net.Conn, _ int) {
-		requests(c, func(_ *http.Request, _ []byte, n int) string {
-			seen.Add(1)
-			if n == 2 {
-				return ""
-			}
-			return okAnswer
+	synctest.Test(t, func(t *testing.T) {
+		var seen atomic.Int32
+		c, m := inMemory(t, func(c net.Conn, _ int) {
+			requests(c, func(_ *http.Request, _ []byte, n int) string {
+				seen.Add(1)
+				if n == 2 {
+					return ""
+				}
+				return okAnswer
+			})
 		})
+		wantReason(t, post(t, c, devURL), "")
+		result := post(t, c, devURL)
+		wantReason(t, result, "http_error:closed")
+		if !result.Reused || !result.Sent || seen.Load() != 2 || m.conns.Load() != 1 {
+			t.Errorf("Reused = %v, Sent = %v, %d requests on %d connections", result.Reused, result.Sent, seen.Load(), m.conns.Load())
+		}
 	})
-	wantReason(t, post(t, c, devURL), "")
-	result := post(t, c, devURL)
-	wantReason(t, result, "http_error:closed")
-	if !result.Reused || !result.Sent || seen.Load() != 2 || m.conns.Load() != 1 {
-		t.Errorf("Reused = %v, Sent = %v, %d requests on %d connections", result.Reused, result.Sent, seen.Load(), m.conns.Load())
-	}
 }
 
 // brokenConn fails its second write after some bytes.
@@ -269,24 +273,26 @@ func (c *brokenConn) Write(p []byte) (int, error) {
 
 func TestFreshConnectionIsTriedOnlyIfNothingWentOut(t *testing.T) {
 	t.Parallel()
-	for passes, want := range map[int]string{0: "", 1: "http_error:reset"} {
-		serve := &memory{serve: answering(okAnswer)}
-		c := newClient(t, Config{AllowInsecure: loopbackNets, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			near, err := serve.dial(ctx, network, addr)
-			if serve.conns.Load() > 1 {
-				return near, err
+	synctest.Test(t, func(t *testing.T) {
+		for passes, want := range map[int]string{0: "", 1: "http_error:reset"} {
+			serve := &memory{serve: answering(okAnswer)}
+			c := newClient(t, Config{AllowInsecure: loopbackNets, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+				near, err := serve.dial(ctx, network, addr)
+				if serve.conns.Load() > 1 {
+					return near, err
+				}
+				return &brokenConn{Conn: near, passes: passes}, err
+			}})
+			wantReason(t, post(t, c, devURL), "")
+			result := post(t, c, devURL)
+			wantReason(t, result, want)
+			if fresh := serve.conns.Load() == 2; fresh != (passes == 0) || result.Reused == fresh {
+				t.Errorf("%d bytes went out: %d connections, Reused = %v", passes, serve.conns.Load(), result.Reused)
 			}
-			return &brokenConn{Conn: near, passes: passes}, err
-		}})
-		wantReason(t, post(t, c, devURL), "")
-		result := post(t, c, devURL)
-		wantReason(t, result, want)
-		if fresh := serve.conns.Load() == 2; fresh != (passes == 0) || result.Reused == fresh {
-			t.Errorf("%d bytes went out: %d connections, Reused = %v", passes, serve.conns.Load(), result.Reused)
+			c.Close()
+			serve.wg.Wait()
 		}
-		c.Close()
-		serve.wg.Wait()
-	}
+	})
 }
 
 // cancellingConn ends the caller's context while the answer is being read.
@@ -304,18 +310,20 @@ func (c *cancellingConn) Read(p []byte) (int, error) {
 // The interrupt of a context that ended at the last moment may still be on its way to the connection.
 func TestConnectionOfACancelledAttemptIsNotKept(t *testing.T) {
 	t.Parallel()
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	serve := &memory{serve: answering(okAnswer)}
-	c := newClient(t, Config{AllowInsecure: loopbackNets, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
-		near, err := serve.dial(ctx, network, addr)
-		return &cancellingConn{near, cancel}, err
-	}})
-	wantReason(t, c.Post(ctx, Request{URL: devURL}), "")
-	if lookInto(c).conns != 0 {
-		t.Error("the connection was kept")
-	}
-	serve.wg.Wait()
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		serve := &memory{serve: answering(okAnswer)}
+		c := newClient(t, Config{AllowInsecure: loopbackNets, Dial: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			near, err := serve.dial(ctx, network, addr)
+			return &cancellingConn{near, cancel}, err
+		}})
+		wantReason(t, c.Post(ctx, Request{URL: devURL}), "")
+		if lookInto(c).conns != 0 {
+			t.Error("the connection was kept")
+		}
+		serve.wg.Wait()
+	})
 }
 
 func TestCancelledAttemptLeavesNoPoisonedConnection(t *testing.T) {

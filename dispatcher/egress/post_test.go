@@ -142,26 +142,28 @@ func TestFailureBodyIsKept(t *testing.T) {
 	for _, test := range cases {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			c, m := inMemory(t, func(c net.Conn, _ int) {
-				requests(c, func(*http.Request, []byte, int) string {
-					if test.reusable {
-						return test.answer
-					}
-					_, _ = io.WriteString(c, test.answer) // fails where the client has seen enough
-					return ""
+			synctest.Test(t, func(t *testing.T) {
+				c, m := inMemory(t, func(c net.Conn, _ int) {
+					requests(c, func(*http.Request, []byte, int) string {
+						if test.reusable {
+							return test.answer
+						}
+						_, _ = io.WriteString(c, test.answer) // fails where the client has seen enough
+						return ""
+					})
 				})
+				for range 2 {
+					if result := post(t, c, devURL); string(result.Body) != test.want {
+						t.Errorf("body = %d bytes %.40q, want %d bytes %.40q", len(result.Body), result.Body, len(test.want), test.want)
+					}
+					if kept := lookInto(c).conns > 0; kept != test.reusable {
+						t.Errorf("connection kept = %v, want %v", kept, test.reusable)
+					}
+				}
+				if want := map[bool]int32{true: 1, false: 2}[test.reusable]; m.conns.Load() != want {
+					t.Errorf("%d connections for two requests, want %d", m.conns.Load(), want)
+				}
 			})
-			for range 2 {
-				if result := post(t, c, devURL); string(result.Body) != test.want {
-					t.Errorf("body = %d bytes %.40q, want %d bytes %.40q", len(result.Body), result.Body, len(test.want), test.want)
-				}
-				if kept := lookInto(c).conns > 0; kept != test.reusable {
-					t.Errorf("connection kept = %v, want %v", kept, test.reusable)
-				}
-			}
-			if want := map[bool]int32{true: 1, false: 2}[test.reusable]; m.conns.Load() != want {
-				t.Errorf("%d connections for two requests, want %d", m.conns.Load(), want)
-			}
 		})
 	}
 }
@@ -226,7 +228,7 @@ func TestSlowReceivers(t *testing.T) {
 					}
 				})
 				start := time.Now()
-				result := post(t, c, devURL)
+				result := postWithin(t, c, devURL, 10*time.Second)
 				wantReason(t, result, test.want)
 				if took := time.Since(start); took != test.took {
 					t.Errorf("took %v, want %v", took, test.took)
@@ -355,8 +357,8 @@ func TestRefusedTargetsAreNotDialled(t *testing.T) {
 		c := newClient(t, Config{Resolver: resolver, Dial: hook.dial})
 		result := post(t, c, url)
 		wantReason(t, result, "dns_resolved_to_private:"+string(want))
-		if !result.Refused || result.Sent || result.Status != 0 || len(hook.addrs) != 0 || result.Detail == "" {
-			t.Errorf("%s: result = %+v, dialled %v", url, result, hook.addrs)
+		if !result.Refused || result.Sent || result.Status != 0 || len(hook.got()) != 0 || result.Detail == "" {
+			t.Errorf("%s: result = %+v, dialled %v", url, result, hook.got())
 		}
 	}
 }
@@ -377,7 +379,7 @@ func TestAddressesAreTriedInTurn(t *testing.T) {
 			}
 			return nil, errTest
 		}})
-		result := post(t, c, "http://dev.example.com/")
+		result := postWithin(t, c, "http://dev.example.com/", 10*time.Second)
 		c.Close()
 		serve.wg.Wait()
 		wantReason(t, result, "")
@@ -395,7 +397,7 @@ func TestEveryAddressSilentIsATimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		resolver := fixedResolver{"dev.example.com": {"10.0.0.1", "10.0.0.2", "10.0.0.3"}}
 		c := newClient(t, Config{Resolver: resolver, AllowInsecure: privateNets, Dial: hangingDial})
-		result := post(t, c, "http://dev.example.com/")
+		result := postWithin(t, c, "http://dev.example.com/", 10*time.Second)
 		wantReason(t, result, "timeout")
 		if result.Duration != 10*time.Second {
 			t.Errorf("Duration = %v, want 10s", result.Duration)

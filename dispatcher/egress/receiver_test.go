@@ -158,7 +158,11 @@ func answering(text string) func(net.Conn, int) {
 	}
 }
 
-const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+// lastingAnswer is okAnswer of a receiver that keeps the connection for an hour, so that a busy machine does not outlast it.
+const (
+	okAnswer      = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+	lastingAnswer = "HTTP/1.1 200 OK\r\nKeep-Alive: timeout=3600\r\nContent-Length: 2\r\n\r\nok"
+)
 
 // swallow reads one request and leaves the connection open until the peer closes it.
 func readOne(c net.Conn) error {
@@ -173,9 +177,17 @@ func waitForClose(c net.Conn) {
 	_, _ = io.Copy(io.Discard, c) // ends with the connection, in whatever way
 }
 
+// patience is the time of attempts that are not to run out of it.
+const patience = MaxTimeout
+
 func post(t *testing.T, c *Client, url string) Result {
 	t.Helper()
-	return c.Post(t.Context(), Request{URL: url, Header: []Field{{"Content-Type", "application/json"}}, Body: []byte(`{"a":1}`), Timeout: 10 * time.Second})
+	return postWithin(t, c, url, patience)
+}
+
+func postWithin(t *testing.T, c *Client, url string, timeout time.Duration) Result {
+	t.Helper()
+	return c.Post(t.Context(), Request{URL: url, Header: []Field{{"Content-Type", "application/json"}}, Body: []byte(`{"a":1}`), Timeout: timeout})
 }
 
 func wantReason(t *testing.T, r Result, want string) {

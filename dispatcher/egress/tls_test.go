@@ -112,7 +112,7 @@ func TestTLS(t *testing.T) {
 					case served <- secured.ConnectionState():
 					default:
 					}
-					return okAnswer
+					return lastingAnswer
 				})
 			})
 			url := test.url
@@ -149,18 +149,20 @@ func TestTLSReceiversThatMisbehave(t *testing.T) {
 	trusted := newAuthority(t)
 	good := trusted.issue(t, "hooks.example.com", time.Now().Add(time.Hour))
 	for name, test := range map[string]struct {
-		serve func(net.Conn, int)
-		want  string
+		serve   func(net.Conn, int)
+		timeout time.Duration
+		want    string
 	}{
-		"plain HTTP":  {func(c net.Conn, _ int) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad\r\n\r\n"); waitForClose(c) }, "http_error:tls"},
-		"silence":     {func(c net.Conn, _ int) { waitForClose(c) }, "timeout"},
-		"closed":      {func(c net.Conn, _ int) { _, _ = c.Read(make([]byte, 4096)) }, "http_error:tls"},
-		"plain after": {func(c net.Conn, _ int) { answerPlainly(c, good) }, "http_error:tls"},
+		"plain HTTP": {func(c net.Conn, _ int) { _, _ = io.WriteString(c, "HTTP/1.1 400 Bad\r\n\r\n"); waitForClose(c) },
+			patience, "http_error:tls"},
+		"silence":     {func(c net.Conn, _ int) { waitForClose(c) }, 500 * time.Millisecond, "timeout"},
+		"closed":      {func(c net.Conn, _ int) { _, _ = c.Read(make([]byte, 4096)) }, patience, "http_error:tls"},
+		"plain after": {func(c net.Conn, _ int) { answerPlainly(c, good) }, patience, "http_error:tls"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			c := overTLS(t, trusted, test.serve)
-			result := c.Post(t.Context(), Request{URL: "https://hooks.example.com/", Timeout: 500 * time.Millisecond})
+			result := c.Post(t.Context(), Request{URL: "https://hooks.example.com/", Timeout: test.timeout})
 			wantReason(t, result, test.want)
 		})
 	}
@@ -186,7 +188,7 @@ func TestStaleTLSConnectionIsNotUsed(t *testing.T) {
 			if n > 1 {
 				return okAnswer
 			}
-			_, _ = io.WriteString(secured, okAnswer)
+			_, _ = io.WriteString(secured, lastingAnswer)
 			<-leave
 			return ""
 		})
