@@ -8,6 +8,7 @@ import (
 	"math"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -83,15 +84,12 @@ func TestAnAppendIsSentAgainWhileItsOutcomeIsUnknown(t *testing.T) {
 	t.Parallel()
 	for name, code := range map[string]codes.Code{"aborted": codes.Aborted, "too busy": codes.Unavailable, "broken": codes.Internal} {
 		for _, expected := range []eventlog.Expected{eventlog.NoStream, eventlog.Exactly(4), eventlog.Any, eventlog.StreamExists} {
-			var mu sync.Mutex
-			tries := 0
+			var tries atomic.Int32
 			f := &fake{version: "24.10.4", append: func(s streams.Streams_AppendServer) error {
 				if _, err := received(s); err != nil {
 					return err
 				}
-				mu.Lock()
-				defer mu.Unlock()
-				if tries++; tries < 3 {
+				if tries.Add(1) < 3 {
 					return refusal(s, code, "x", "try "+name)
 				}
 				return s.SendAndClose(&streams.AppendResp{Result: &streams.AppendResp_Success_{Success: &streams.AppendResp_Success{
@@ -101,13 +99,13 @@ func TestAnAppendIsSentAgainWhileItsOutcomeIsUnknown(t *testing.T) {
 			}}
 			a, err := open(t, startFake(t, f)).Append(soon(t), "s", expected, newEvent("t"))
 			if expected == eventlog.Any || expected == eventlog.StreamExists {
-				if !errors.Is(err, eventlog.ErrUnknownOutcome) || tries != 1 {
-					t.Errorf("%s at %s: got %v after %d tries, want an unknown outcome after one", name, expected, err, tries)
+				if !errors.Is(err, eventlog.ErrUnknownOutcome) || tries.Load() != 1 {
+					t.Errorf("%s at %s: got %v after %d tries, want an unknown outcome after one", name, expected, err, tries.Load())
 				}
 				continue
 			}
-			if err != nil || tries != 3 || a.Position != eventlog.PositionOf(5, 4) {
-				t.Errorf("%s at %s: got %v, %v after %d tries", name, expected, a, err, tries)
+			if err != nil || tries.Load() != 3 || a.Position != eventlog.PositionOf(5, 4) {
+				t.Errorf("%s at %s: got %v, %v after %d tries", name, expected, a, err, tries.Load())
 			}
 		}
 	}
@@ -127,17 +125,17 @@ func TestWhatTheServerRefusesIsNotSentAgain(t *testing.T) {
 		"deleted":         {codes.FailedPrecondition, []string{"exception", "stream-deleted", "stream-name", "s"}, nil},
 		"deleted, not told by name, at which the client panics": {codes.FailedPrecondition, []string{"exception", "stream-deleted"}, nil},
 	} {
-		tries := 0
+		var tries atomic.Int32
 		f := &fake{version: "24.10.4", append: func(s streams.Streams_AppendServer) error {
-			tries++
+			tries.Add(1)
 			if _, err := received(s); err != nil {
 				return err
 			}
 			return refusal(s, c.code, c.trailers...)
 		}}
 		_, err := open(t, startFake(t, f)).Append(soon(t), "s", eventlog.NoStream, newEvent("t"))
-		if err == nil || c.want != nil && !errors.Is(err, c.want) || errors.Is(err, eventlog.ErrUnknownOutcome) || tries != 1 {
-			t.Errorf("%s: got %v after %d tries, want %v", name, err, tries, c.want)
+		if err == nil || c.want != nil && !errors.Is(err, c.want) || errors.Is(err, eventlog.ErrUnknownOutcome) || tries.Load() != 1 {
+			t.Errorf("%s: got %v after %d tries, want %v", name, err, tries.Load(), c.want)
 		}
 	}
 }
@@ -325,6 +323,8 @@ func TestVerdictsCountForTheirOwnEvent(t *testing.T) {
 	if _, told := v.nack[slow.ID.String()]; told || v.acks[slow.ID.String()] != 1 {
 		t.Errorf("acks %v, nacks %v: want one verdict for the id of two events", v.acks, v.nack)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.begin.GetStart() == nil || f.begin.GetFilter().GetEventType().GetPrefix()[0] != "t." {
 		t.Errorf("the group was made with %v", f.begin)
 	}

@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long a test waits for what takes milliseconds when all is well.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 var lastID atomic.Uint64
 
@@ -57,17 +57,21 @@ var troubles = []trouble{
 	}},
 }
 
-// amid runs work while trouble happens three times, and then in peace until it is done.
-func (x trouble) amid(t *testing.T, work func(ctx context.Context, l *esdb.Log, calm <-chan struct{})) *node {
+// amid runs work while trouble happens three times, and then in peace until it is done. Work adds to done as it goes on:
+// no trouble comes before it has since the one before.
+func (x trouble) amid(t *testing.T, work func(ctx context.Context, l *esdb.Log, done *atomic.Int64, calm <-chan struct{})) *node {
 	t.Helper()
 	n := newNode(t, esdbserver.Config{Insecure: true})
 	p := newProxy(t, n.address)
 	l := open(t, p.url())
 	calm := make(chan struct{})
 	ctx := soon(t)
+	var done atomic.Int64
 	var working sync.WaitGroup
-	working.Go(func() { work(ctx, l, calm) })
+	working.Go(func() { work(ctx, l, &done, calm) })
 	for round := range 3 {
+		before := done.Load()
+		eventually(t, "the work to go on", func() bool { return done.Load() > before })
 		time.Sleep(50*time.Millisecond + rand.N(150*time.Millisecond))
 		x.cause(n, p, round)
 	}
@@ -106,7 +110,7 @@ func TestAppendsAmidTroubleHappenOnce(t *testing.T) {
 			t.Parallel()
 			var mu sync.Mutex
 			appended := make(map[eventlog.ID]bool)
-			n := x.amid(t, func(ctx context.Context, l *esdb.Log, calm <-chan struct{}) {
+			n := x.amid(t, func(ctx context.Context, l *esdb.Log, done *atomic.Int64, calm <-chan struct{}) {
 				var writers sync.WaitGroup
 				for w := range 8 {
 					writers.Go(func() {
@@ -123,14 +127,12 @@ func TestAppendsAmidTroubleHappenOnce(t *testing.T) {
 							mu.Lock()
 							appended[batch[0].ID], appended[batch[1].ID] = true, true
 							mu.Unlock()
+							done.Add(1)
 						}
 					})
 				}
 				writers.Wait()
 			})
-			if len(appended) < 16 {
-				t.Errorf("only %d events were appended", len(appended))
-			}
 			times := n.contents()
 			for id := range appended {
 				if times[id] != 1 {
@@ -152,7 +154,7 @@ func TestASubscriptionAmidTroubleHasNoGapAndNoRepetition(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
 			dead := 0
-			x.amid(t, func(ctx context.Context, l *esdb.Log, calm <-chan struct{}) {
+			x.amid(t, func(ctx context.Context, l *esdb.Log, wasLive *atomic.Int64, calm <-chan struct{}) {
 				total := make(chan int, 1)
 				go func() {
 					i := 0
@@ -175,7 +177,9 @@ func TestASubscriptionAmidTroubleHasNoGapAndNoRepetition(t *testing.T) {
 					if live && !b.Live {
 						dead++
 					}
-					live = b.Live
+					if live = b.Live; live {
+						wasLive.Add(1)
+					}
 					select {
 					case want = <-total:
 					default:
@@ -212,7 +216,7 @@ func TestConsumersAmidTroubleHandleEverything(t *testing.T) {
 	for _, x := range troubles {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
-			x.amid(t, func(ctx context.Context, l *esdb.Log, calm <-chan struct{}) {
+			x.amid(t, func(ctx context.Context, l *esdb.Log, handled *atomic.Int64, calm <-chan struct{}) {
 				var mu sync.Mutex
 				left := make(map[eventlog.ID]bool)
 				consuming, stop := context.WithCancel(ctx)
@@ -224,6 +228,7 @@ func TestConsumersAmidTroubleHandleEverything(t *testing.T) {
 							mu.Lock()
 							defer mu.Unlock()
 							delete(left, h.ID)
+							handled.Add(1)
 							return eventlog.Ack
 						})
 						if !errors.Is(err, context.Canceled) {
@@ -328,12 +333,15 @@ func TestAnAppendWithoutServerIsAnUnknownOutcomeOrNone(t *testing.T) {
 	p := newProxy(t, n.address)
 	l := open(t, p.url())
 	p.set(0, true)
-	ctx, cancel := context.WithTimeout(soon(t), 2*time.Second)
-	defer cancel()
-	_, err := l.Append(ctx, "s", eventlog.NoStream, newEvent("t"))
-	if !errors.Is(err, eventlog.ErrUnknownOutcome) || !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("an append that was sent and not answered: got %v", err)
-	}
+	eventually(t, "an append that was sent and not answered to be of unknown outcome", func() bool {
+		ctx, cancel := context.WithTimeout(soon(t), 2*time.Second) // on a busy machine it may not even be sent by then
+		defer cancel()
+		_, err := l.Append(ctx, "s", eventlog.NoStream, newEvent("t"))
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("an append that is not answered: got %v", err)
+		}
+		return errors.Is(err, eventlog.ErrUnknownOutcome)
+	})
 	n.stop()
 	p.cut()
 	eventually(t, "the loss to be noticed", func() bool {

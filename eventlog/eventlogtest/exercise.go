@@ -38,7 +38,7 @@ type Features struct {
 	Store bool
 	// MessageTimeout is the shortest timeout that the log's clock can keep; 0 means 200 ms.
 	MessageTimeout time.Duration
-	// Patience is how long the suite waits for what must happen; 0 means 20 s. It is never waited out in success.
+	// Patience is how long the suite waits for what must happen; 0 means a minute. It is never waited out in success.
 	Patience time.Duration
 }
 
@@ -89,7 +89,7 @@ func (r Rule) Check(t testing.TB, b Backend) {
 	x := &run{TB: t, backend: b, log: b.Open(t)}
 	x.patience = b.Features.Patience
 	if x.patience == 0 {
-		x.patience = 20 * time.Second
+		x.patience = time.Minute
 	}
 	x.timeout = b.Features.MessageTimeout
 	if x.timeout == 0 {
