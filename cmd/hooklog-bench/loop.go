@@ -56,7 +56,7 @@ func loop(ctx context.Context, client *poster, run, connections int, until time.
 	for range connections {
 		all.Go(func() {
 			var body []byte
-			for ctx.Err() == nil && time.Now().Before(until) {
+			for more := true; more; more = ctx.Err() == nil && time.Now().Before(until) { // once at least, however late it is
 				seq := next.Add(1) - 1
 				body = appendPayload(body[:0], mark{run, int(seq), time.Now().UnixNano()})
 				if _, err := client.post(ctx, body, 200); err != nil {

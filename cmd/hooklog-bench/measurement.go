@@ -12,7 +12,7 @@ import (
 
 const (
 	// patience is how long nothing may arrive before what is missing counts as lost.
-	patience = 20 * time.Second
+	patience = time.Minute
 	// settling is what a service is given to write down the last outcomes before its CPU time is read.
 	settling = 300 * time.Millisecond
 )

@@ -65,7 +65,7 @@ func watch(name string, cmd *exec.Cmd, input io.Closer) *process {
 	return p
 }
 
-// stop ends a process in good order: by the end of its input, else by a signal; after 20 s it is killed.
+// stop ends a process in good order: by the end of its input, else by a signal; after a minute it is killed.
 func (p *process) stop() error {
 	var err error
 	if p.input != nil {
@@ -78,8 +78,8 @@ func (p *process) stop() error {
 	}
 	select {
 	case <-p.ended:
-	case <-time.After(20 * time.Second):
-		err = errors.Join(err, fmt.Errorf("the %s did not stop within 20 s", p.name), p.cmd.Process.Kill())
+	case <-time.After(patience):
+		err = errors.Join(err, fmt.Errorf("the %s did not stop within %v", p.name, patience), p.cmd.Process.Kill())
 		<-p.ended
 	}
 	if p.err != nil {

@@ -76,7 +76,7 @@ func (p *publisher) saturate(ctx context.Context, s *sink, run int, length time.
 
 func (f *flow) connection(ctx context.Context, until time.Time) (err error) {
 	var body []byte
-	for ctx.Err() == nil && time.Now().Before(until) {
+	for more := true; more; more = ctx.Err() == nil && time.Now().Before(until) { // once at least, however late it is
 		first := f.next.Add(int64(f.batch)) - int64(f.batch)
 		for first+int64(f.batch) > f.allowed.Load() {
 			if err := pause(ctx, time.Millisecond); err != nil {
