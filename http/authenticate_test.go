@@ -3,6 +3,7 @@ package http_test
 import (
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,46 @@ func TestAnAddressThatKeepsFailingIsSlowedAndAGoodKeyIsNot(t *testing.T) {
 	h.lag.by.Store(0)
 	c.forward(10 * time.Second)
 	h.want(401, "GET", me, bad, "")
+}
+
+// tardy is a fold that is behind until a key was looked up in it, and then has caught up.
+type tardy struct {
+	httpd.Fold
+	is atomic.Bool
+}
+
+// Key looks up, and catches up.
+func (l *tardy) Key(id domain.KeyID) (domain.Key, bool) {
+	defer l.is.Store(false)
+	return l.Fold.Key(id)
+}
+
+// Lag is a minute or nothing.
+func (l *tardy) Lag() time.Duration {
+	if l.is.Load() {
+		return time.Minute
+	}
+	return 0
+}
+
+// Live is told to be.
+func (*tardy) Live() bool { return true }
+
+// What a node that was behind has looked up is not believed because it has caught up since.
+func TestAKeyThatWasLookedUpTooEarlyIsNotBelieved(t *testing.T) {
+	t.Parallel()
+	l := &tardy{}
+	h := build(t, func(config *httpd.Config) { l.Fold, config.Fold, config.Readiness = config.Fold, l, l })
+	h.organization("acme")
+	key := h.partnerKey("acme")
+	l.is.Store(true)
+	h.want(503, "GET", me, key, "")
+	h.want(200, "GET", me, key, "")
+	h.stopFolding()
+	_, err := h.commands.RevokeKey(t.Context(), by, domain.KeyID(keyID(h.operator)))
+	h.must(err)
+	l.is.Store(true)
+	h.want(401, "GET", orgs, h.operator, "")
 }
 
 func TestARotatedKeyIsGoodUntilTheOverlapEnds(t *testing.T) {

@@ -81,13 +81,14 @@ func (x *exchange) admit() error {
 	if x.route.scopes == nil {
 		return nil
 	}
+	behind := !x.route.operatorOnly() && x.behind() // asked before the key is looked up, which may be revoked in what is not folded
 	if err := x.authenticate(); err != nil {
 		return err
 	}
 	if err := x.spend(); err != nil {
 		return err
 	}
-	if !x.route.operatorOnly() && x.behind() {
+	if behind {
 		return refuseUntil(domain.Unavailable, 5*time.Second, "this node is behind the log; try again or ask another")
 	}
 	if err := x.authorize(); err != nil {
