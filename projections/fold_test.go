@@ -56,6 +56,8 @@ func TestWaitForGivesUpWithItsContext(t *testing.T) {
 	if err := r.WaitFor(ctx, eventlog.PositionOf(0, 1000)); !errors.Is(err, context.Canceled) {
 		t.Errorf("WaitFor: %v, want that the context ended", err)
 	}
+	r.progress.mu.Lock()
+	defer r.progress.mu.Unlock()
 	if n := len(r.progress.waiters); n != 0 {
 		t.Errorf("%d waiters are left behind", n)
 	}
