@@ -37,8 +37,8 @@ func (s *server) keepPublishing(t *testing.T, slug string) *publishing {
 				var got published
 				err := one.do(context.WithoutCancel(t.Context()), http.MethodPost, organizationPath(slug, "events"),
 					event{Type: "order.paid", Data: json.RawMessage(`{"under":"load"}`)}, &got)
-				if busy := (*problem)(nil); errors.As(err, &busy) && busy.Status == http.StatusServiceUnavailable {
-					continue // Nothing was promised.
+				if isBusy(err) {
+					continue
 				}
 				if err != nil {
 					t.Errorf("publish: %v", err)

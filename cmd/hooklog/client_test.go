@@ -8,15 +8,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
 // answering is a server that gives every request the same answer, and remembers the last one.
 func answering(t *testing.T, status int, contentType, body string) (url string, last func() *http.Request) {
 	t.Helper()
-	var request *http.Request
+	var request atomic.Pointer[http.Request]
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		request = r
+		request.Store(r)
 		w.Header().Set("Content-Type", contentType)
 		w.WriteHeader(status)
 		if _, err := w.Write([]byte(body)); err != nil {
@@ -24,7 +25,7 @@ func answering(t *testing.T, status int, contentType, body string) (url string, 
 		}
 	}))
 	t.Cleanup(s.Close)
-	return s.URL, func() *http.Request { return request }
+	return s.URL, request.Load
 }
 
 func TestARefusalIsToldWithItsFields(t *testing.T) {

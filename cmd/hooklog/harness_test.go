@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -24,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience is how long a test waits for what takes milliseconds when all is well; only a failing test takes it.
-const patience = 60 * time.Second
+const patience = 3 * time.Minute
 
 // outcome is what came of one run of the program.
 type outcome struct {
@@ -131,7 +132,7 @@ type server struct {
 // env makes client commands speak to the server.
 func (s *server) env() []string { return []string{"HOOKLOG_URL=" + s.url, "HOOKLOG_DATA=" + s.data} }
 
-// serve runs a server on free ports and a data directory; the test stops it.
+// serve runs a server on free ports and a data directory until it is ready; the test stops it.
 func serve(t *testing.T, data string, args ...string) *server {
 	t.Helper()
 	s := &server{data: data, log: &buffer{}}
@@ -152,10 +153,16 @@ func serve(t *testing.T, data string, args ...string) *server {
 			t.Fatalf("serve ended with %d:\n%s", code, s.log)
 		default:
 		}
-		s.url, s.operator = s.addresses()
-		return s.url != ""
+		return s.ready(t)
 	})
 	return s
+}
+
+// ready reports whether the server has said where it listens, and is not behind its log any more.
+func (s *server) ready(t *testing.T) bool {
+	t.Helper()
+	s.url, s.operator = s.addresses()
+	return s.url != "" && statusOf(t, s.operator+"/readyz") == http.StatusOK
 }
 
 // addresses finds where the server says it listens.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -100,16 +101,25 @@ func (s *server) begin(t *testing.T, slug string, h *hook, schedule ...string) s
 	return made
 }
 
-// publish publishes an event of type order.paid.
-func (s *server) publish(t *testing.T, slug, data string) published {
+// publish publishes an event of type order.paid. Who is told to come again comes again.
+func (s *server) publish(t *testing.T, slug, data string) (p published) {
 	t.Helper()
-	var p published
-	err := s.clientOf(t, "").do(context.WithoutCancel(t.Context()), http.MethodPost, organizationPath(slug, "events"),
-		event{Type: "order.paid", Data: json.RawMessage(data)}, &p)
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := s.clientOf(t, "")
+	eventually(t, "the server is not busy", func() bool {
+		err := c.do(context.WithoutCancel(t.Context()), http.MethodPost, organizationPath(slug, "events"),
+			event{Type: "order.paid", Data: json.RawMessage(data)}, &p)
+		if err != nil && !isBusy(err) {
+			t.Fatal(err)
+		}
+		return err == nil
+	})
 	return p
+}
+
+// isBusy reports whether a call was refused for now: nothing was promised.
+func isBusy(err error) bool {
+	var p *problem
+	return errors.As(err, &p) && p.Status == http.StatusServiceUnavailable
 }
 
 // deliveryID is the id of the delivery of an event to a subscription.

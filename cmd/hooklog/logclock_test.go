@@ -115,8 +115,8 @@ func testClock(t *testing.T, off time.Duration) {
 	var shift atomic.Int64
 	shift.Store(int64(off))
 	wrong := serveAt(t, filepath.Join(dir, "wrong"), &shift, "--esdb-url", log.url(), "--keyset", keyset)
-	wrong.data = right.data // where the operator key is
-	right.begin(t, "acme", h, "1s", "1s")
+	wrong.data = right.data                                       // where the operator key is
+	right.begin(t, "acme", h, "1s", "1s", "1s", "1s", "1s", "1s") // Whichever deliveries fail, none is given up.
 	h.answerNext(500, 500, 500, 500, 500, 500)
 	const events = 12
 	for i := range events {

@@ -32,7 +32,7 @@ type program struct {
 func run(ctx context.Context, args, env []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	p := &program{env: env, in: stdin, out: stdout, err: stderr}
 	p.root = p.rootCommand()
-	p.root.SetArgs(args)
+	p.root.SetArgs(append([]string{}, args...)) // never nil: cobra would take the process's own
 	err := p.root.ExecuteContext(ctx)
 	if err == nil {
 		return exitOK
