@@ -89,6 +89,9 @@ type Feed interface {
 type Batch struct {
 	// Events may be empty when only Live has changed. They are shared: they may be kept but never changed.
 	Events []Recorded
+	// Release, where it is not nil, gives the memory of Events back to the log, slices of bytes included, to be read into
+	// again. Who keeps none of it may call it once, during receive or later, from any goroutine.
+	Release func()
 	// Live says that the subscription had caught up with the head when the batch was made. It turns false while the
 	// subscription reads the past and while its connection is lost; each change is told, if need be by an empty batch.
 	Live bool

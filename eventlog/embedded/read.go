@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/hooklog/hooklog/eventlog"
 	"github.com/hooklog/hooklog/eventlog/embedded/segment"
@@ -16,6 +17,8 @@ const (
 	batchBytes  = 1 << 20
 	// chunkBytes is how much is read at once and shares one allocation; an event that is kept keeps that much.
 	chunkBytes = 32 << 10
+	// spareRooms is how many batches' memory a subscription keeps for its next ones.
+	spareRooms = 8
 )
 
 // Read implements [eventlog.Streams].
@@ -142,6 +145,7 @@ func (l *Log) Subscribe(ctx context.Context, after eventlog.Position, receive fu
 	defer cancel()
 	defer context.AfterFunc(l.life, cancel)()
 	s := subscription{source: newSource(l, low(after)), receive: receive}
+	s.source.spare = make(chan *room, spareRooms)
 	for {
 		err := s.step(ctx)
 		switch {
@@ -174,7 +178,7 @@ func (s *subscription) step(ctx context.Context) error {
 		return s.source.wait(ctx)
 	}
 	s.live = s.source.after == head
-	return s.receive(ctx, eventlog.Batch{Events: events, Live: s.live})
+	return s.receive(ctx, eventlog.Batch{Events: events, Live: s.live, Release: s.source.release()})
 }
 
 // source reads the log forward, from memory where it can. It is not safe for concurrent use.
@@ -182,6 +186,10 @@ type source struct {
 	log   *Log
 	after uint64 // the last position that was read
 	names interner
+	// room is the memory of the last batch, nil if that is another's.
+	room *room
+	// spare holds what was released; nil keeps nothing.
+	spare chan *room
 }
 
 func newSource(l *Log, after uint64) *source { return &source{log: l, after: after} }
@@ -192,6 +200,7 @@ func (s *source) next() (_ []eventlog.Recorded, head uint64, err error) {
 		return nil, 0, err
 	}
 	defer s.log.leave()
+	s.room = nil
 	bound := limit{events: batchEvents, bytes: batchBytes}
 	events, head, inMemory := s.log.tail.read(s.after, bound)
 	if s.after > head {
@@ -208,10 +217,11 @@ func (s *source) next() (_ []eventlog.Recorded, head uint64, err error) {
 }
 
 func (s *source) fromStore(head uint64, bound limit) ([]eventlog.Recorded, error) {
-	events := make([]eventlog.Recorded, 0, min(uint64(bound.events), head-s.after))
+	in := s.take()
+	events := slices.Grow(in.events, int(min(uint64(bound.events), head-s.after)))
 	for full := false; !full && s.after+uint64(len(events)) < head; {
 		var failed error
-		err := s.log.records.Scan(s.after+uint64(len(events)), head, chunkBytes, func(position uint64, record []byte) bool {
+		err := s.log.records.Scan(s.after+uint64(len(events)), head, in.chunk(), func(position uint64, record []byte) bool {
 			if full = !bound.take(len(record)); full {
 				return false
 			}
@@ -225,6 +235,8 @@ func (s *source) fromStore(head uint64, bound limit) ([]eventlog.Recorded, error
 			return nil, err
 		}
 	}
+	in.events = events
+	s.room = in
 	return events, nil
 }
 

@@ -89,12 +89,13 @@ func (v *verification) walk(space byte, visit func(key, value []byte) error) (er
 // that each record is found by its stream. An index has as many entries as its segments have records, so it then holds
 // nothing else.
 func (v *verification) records() error {
+	room := make([]byte, batchBytes)
 	for v.report.Events < v.head {
 		if err := v.ctx.Err(); err != nil {
 			return err
 		}
 		var failed error
-		err := v.log.records.Scan(v.report.Events, v.head, batchBytes, func(position uint64, record []byte) bool {
+		err := v.log.records.Scan(v.report.Events, v.head, room, func(position uint64, record []byte) bool {
 			failed = v.record(position, record)
 			return failed == nil
 		})

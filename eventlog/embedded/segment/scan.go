@@ -3,14 +3,14 @@ package segment
 import "fmt"
 
 // Scan reads records that follow each other, from the one after a position on, up to a position that is not past the
-// head: at least one, and further ones within the given bytes and the segment. yield is given each, unchecked; together
-// they share one allocation of about that size. It stops when yield returns false.
-func (s *Store) Scan(after, upTo uint64, bytes int, yield func(position uint64, record []byte) bool) error {
+// head: at least one, and further ones as far as room holds them whole and within the segment. yield is given each,
+// unchecked; they lie in room, or a single one that is longer in memory of its own. It stops when yield returns false.
+func (s *Store) Scan(after, upTo uint64, room []byte, yield func(position uint64, record []byte) bool) error {
 	position := after + 1
 	if position > upTo {
 		return nil
 	}
-	chunk, err := s.chunk(position, bytes)
+	chunk, err := s.chunk(position, room)
 	if err != nil {
 		return err
 	}
@@ -33,18 +33,18 @@ func (s *Store) Scan(after, upTo uint64, bytes int, yield func(position uint64, 
 	return nil
 }
 
-func (s *Store) chunk(position uint64, bytes int) ([]byte, error) {
+func (s *Store) chunk(position uint64, room []byte) ([]byte, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	seg, err := s.segmentOf(position)
 	if err != nil {
 		return nil, err
 	}
-	return seg.chunk(position, bytes)
+	return seg.chunk(position, room)
 }
 
-// chunk reads from a record on: the whole of it, and what follows within bytes.
-func (s *segment) chunk(position uint64, bytes int) ([]byte, error) {
+// chunk reads from a record on: the whole of it, and what follows as far as room reaches.
+func (s *segment) chunk(position uint64, room []byte) ([]byte, error) {
 	from, to, err := s.extent(position)
 	if err != nil {
 		return nil, err
@@ -58,7 +58,10 @@ func (s *segment) chunk(position uint64, bytes int) ([]byte, error) {
 		return nil, err
 	}
 	defer file.close()
-	b := make([]byte, min(max(to-from, int64(bytes)), end-from))
+	b := room[:min(int64(len(room)), end-from)]
+	if to-from > int64(len(room)) {
+		b = make([]byte, to-from)
+	}
 	return b, file.readAt(b, from)
 }
 

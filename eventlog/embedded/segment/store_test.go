@@ -123,7 +123,7 @@ func (w *world) check() {
 		w.t.Fatalf("the head is %d, want %d", w.store.Head(), head)
 	}
 	for after := uint64(0); after < head; {
-		w.must(w.store.Scan(after, head, 300, func(position uint64, r []byte) bool {
+		w.must(w.store.Scan(after, head, make([]byte, 300), func(position uint64, r []byte) bool {
 			if position != after+1 || !bytes.Equal(r, w.records[after]) {
 				w.t.Fatalf("scan: position %d after %d: %q", position, after, r)
 			}

@@ -1,0 +1,91 @@
+package embedded_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/eventlog/embedded"
+)
+
+// What is released is read into again; what is not stays as it is.
+func TestOnlyReleasedBatchesAreReadIntoAgain(t *testing.T) {
+	t.Parallel()
+	const many = 5000
+	disk := vfs.NewMem()
+	writeNumbers(t, disk, many)
+	log, err := embedded.Open("log", embedded.Options{FS: disk}) // which reads from its files: nothing is in memory
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	var kept [][]eventlog.Recorded
+	memory := map[*byte]bool{}
+	next, again := 0, 0
+	done := errors.New("done")
+	err = log.Subscribe(t.Context(), eventlog.Position{}, func(_ context.Context, b eventlog.Batch) error {
+		next = checkNumbers(t, b.Events, next)
+		if b.Release == nil {
+			t.Fatal("a batch from the files cannot be released")
+		}
+		if memory[&b.Events[0].Data[0]] {
+			again++
+		}
+		if len(kept) <= len(memory) {
+			kept = append(kept, b.Events)
+		} else {
+			memory[&b.Events[0].Data[0]] = true
+			b.Release()
+		}
+		if next == many {
+			return done
+		}
+		return nil
+	})
+	if !errors.Is(err, done) {
+		t.Fatal(err)
+	}
+	if again == 0 {
+		t.Error("no memory was read into again")
+	}
+	for _, events := range kept {
+		first := 0
+		if _, err := fmt.Sscan(events[0].Type, &first); err != nil {
+			t.Fatal(err)
+		}
+		checkNumbers(t, events, first)
+	}
+}
+
+func writeNumbers(t *testing.T, disk vfs.FS, many int) {
+	t.Helper()
+	log, err := embedded.Open("log", embedded.Options{FS: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range many {
+		e := eventlog.Event{ID: eventlog.ID{1, byte(i >> 8), byte(i)}, Type: fmt.Sprint(i), Data: fmt.Appendf(nil, `{"n":%d}`, i), Metadata: []byte(`{}`)}
+		if _, err := log.Append(t.Context(), "numbers", eventlog.Any, e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkNumbers returns the number that comes after the events.
+func checkNumbers(t *testing.T, events []eventlog.Recorded, next int) int {
+	t.Helper()
+	for _, e := range events {
+		if want := fmt.Sprintf(`{"n":%d}`, next); e.Type != fmt.Sprint(next) || string(e.Data) != want {
+			t.Fatalf("got %s %s, want %s", e.Type, e.Data, want)
+		}
+		next++
+	}
+	return next
+}
