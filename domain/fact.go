@@ -37,7 +37,7 @@ func Skippable(err error) bool {
 
 // factKind says how one recorded type is read.
 type factKind struct {
-	decode func([]byte) (Fact, error)
+	decode func(data []byte, outline bool) (Fact, error)
 	// authenticated facts give power or speak for a platform; they count only with a good MAC.
 	authenticated bool
 }
@@ -50,10 +50,10 @@ type pointerTo[T any] interface {
 
 func plain[T any, P pointerTo[T]]() (string, factKind) {
 	hot := isHot(P(new(T)))
-	return P(nil).FactType(), factKind{decode: func(data []byte) (Fact, error) {
+	return P(nil).FactType(), factKind{decode: func(data []byte, outline bool) (Fact, error) {
 		f := P(new(T))
 		if hot {
-			if readHot(f, data) {
+			if readHot(f, data, outline) {
 				return f, nil
 			}
 			f = P(new(T))
@@ -202,14 +202,20 @@ func (c *Codec) Decode(at Place, typ string, data, metadata []byte) (Fact, Meta,
 	if d := c.memo.get(at, data, metadata); d != nil && d.typ == typ {
 		return d.fact, d.meta, nil
 	}
-	f, m, err := c.decode(at, typ, data, metadata)
+	f, m, err := c.decode(at, typ, data, metadata, false)
 	if err == nil {
 		c.memo.put(&decoded{at, typ, data, metadata, f, m})
 	}
 	return f, m, err
 }
 
-func (c *Codec) decode(at Place, typ string, data, metadata []byte) (Fact, Meta, error) {
+// Outline is Decode for who folds a long stretch of the past: the fact may lack its members of bytes (the sealed payload,
+// hashes, what a receiver answered), which are checked only; and it is not kept, as nobody else is about to read it.
+func (c *Codec) Outline(at Place, typ string, data, metadata []byte) (Fact, Meta, error) {
+	return c.decode(at, typ, data, metadata, true)
+}
+
+func (c *Codec) decode(at Place, typ string, data, metadata []byte, outline bool) (Fact, Meta, error) {
 	if !strings.HasPrefix(typ, TypePrefix) {
 		return nil, Meta{}, ErrForeign
 	}
@@ -228,7 +234,7 @@ func (c *Codec) decode(at Place, typ string, data, metadata []byte) (Fact, Meta,
 	if err != nil {
 		return nil, Meta{}, fmt.Errorf("%w: %s: %w", ErrMalformed, typ, err)
 	}
-	f, err := k.decode(converted)
+	f, err := k.decode(converted, outline)
 	if err != nil {
 		return nil, Meta{}, fmt.Errorf("%w: %s: %w", ErrMalformed, typ, err)
 	}

@@ -12,9 +12,10 @@ func writeHot(b []byte, f Fact) ([]byte, bool) {
 	return t.text, known && !t.bad
 }
 
-// readHot reads data into f, a zero fact, if it is exactly what writeHot appends. Otherwise f is spoilt.
-func readHot(f Fact, data []byte) bool {
-	t := tape{text: data, reading: true}
+// readHot reads data into f, a zero fact, if it is exactly what writeHot appends. Otherwise f is spoilt. In outline the
+// members of bytes are checked and left out.
+func readHot(f Fact, data []byte, outline bool) bool {
+	t := tape{text: data, reading: true, outline: outline}
 	return t.fact(f) && !t.bad && len(t.text) == 0
 }
 

@@ -15,6 +15,8 @@ type tape struct {
 	// text is what was written so far, or what is still to be read.
 	text    []byte
 	reading bool
+	// outline says that bytes are checked and not read.
+	outline bool
 	bad     bool
 }
 
@@ -118,11 +120,39 @@ func (t *tape) base64(v *[]byte) {
 		return
 	}
 	s := t.quoted()
+	if t.outline {
+		t.bad = t.bad || !plainBase64(s)
+		return
+	}
 	b := make([]byte, base64.StdEncoding.DecodedLen(len(s)))
 	n, err := base64.StdEncoding.Decode(b, s)
 	t.bad = t.bad || err != nil || base64.StdEncoding.EncodedLen(n) != len(s) // the decoder passes over line breaks
 	*v = b[:n]
 }
+
+// plainBase64 reports whether s is the base64 of anything, without line breaks.
+func plainBase64(s []byte) bool {
+	digits := bytes.TrimRight(s, "=")
+	if len(s)%4 != 0 || len(s)-len(digits) > 2 {
+		return false
+	}
+	other := byte(0)
+	for _, c := range digits {
+		other |= notBase64[c]
+	}
+	return other == 0
+}
+
+// notBase64 is 0 for the digits of base64 and 1 for all else.
+var notBase64 = func() (other [256]byte) {
+	for c := range other {
+		other[c] = 1
+	}
+	for _, c := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
+		other[c] = 0
+	}
+	return other
+}()
 
 // duration is string for a duration.
 func (t *tape) duration(v *Duration) {

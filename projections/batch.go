@@ -13,16 +13,19 @@ import (
 // errStore means that the store failed; nothing of the batch may be committed.
 var errStore = errors.New("the store of the read models failed")
 
-// batch gathers what the facts of one hand-over change, until it is committed with the checkpoint. Rows of deliveries
+// batch gathers what the facts of one hand-over change, or of several, until it is committed with the checkpoint. Rows of deliveries
 // and health are written once, however often they change; everything else is written as it comes.
 type batch struct {
 	store      *store
 	writes     *pebble.Batch
 	checkpoint checkpoint
-	place      []byte // the checkpoint's key
-	rows       map[domain.DeliveryID]*touchedRow
-	touched    []*touchedRow // in the order in which they were touched
-	health     map[domain.SubscriptionID]*subscription
+	// at is the place of the last of the events that are in the batch, facts counts them.
+	at      eventlog.Position
+	facts   int
+	place   []byte // the checkpoint's key
+	rows    map[domain.DeliveryID]*touchedRow
+	touched []*touchedRow // in the order in which they were touched
+	health  map[domain.SubscriptionID]*subscription
 	// closed are the subscriptions whose rows of the due index were dropped.
 	closed  map[domain.SubscriptionID]struct{}
 	deleted []domain.SubscriptionID
@@ -95,6 +98,7 @@ func (b *batch) reset() {
 	b.notices.reset()
 	b.touched, b.deleted, b.changes, b.limited = b.touched[:0], b.deleted[:0], b.changes[:0], false
 	b.recovered = false
+	b.facts = 0
 }
 
 // touch returns a delivery's row to be changed, or nil if there is none.
@@ -135,16 +139,20 @@ func (x *models) dueOf(r *row) (d dueRow) {
 	return d
 }
 
-// commit writes the batch of so many facts with its checkpoint, shows it to readers and wakes those who waited for it.
-func (x *projector) commit(at eventlog.Position, facts int) error {
+// commit writes the batch, if there is anything in it, with its checkpoint, shows it to readers and wakes those who waited
+// for it.
+func (x *projector) commit() error {
 	b := x.batch
-	b.checkpoint.position = at
-	b.checkpoint.facts += uint64(facts)
+	if b.facts == 0 {
+		return nil
+	}
+	b.checkpoint.position = b.at
+	b.checkpoint.facts += uint64(b.facts)
 	if err := x.complete(); err != nil {
 		return err
 	}
 	if err := b.writes.Commit(pebble.NoSync); err != nil {
-		return fmt.Errorf("%w: commit up to %s: %w", errStore, at, err)
+		return fmt.Errorf("%w: commit up to %s: %w", errStore, b.at, err)
 	}
 	x.due.count(b.checkpoint)
 	if len(b.touched) > 0 {
@@ -171,7 +179,7 @@ func (x *projector) commit(at eventlog.Position, facts int) error {
 	}
 	x.audit.publish()
 	x.progress.facts.Store(b.checkpoint.facts)
-	x.progress.pass(at)
+	x.progress.pass(b.at)
 	b.reset()
 	return nil
 }

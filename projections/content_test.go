@@ -101,6 +101,21 @@ func TestAMessageMatchedAgainIsFilteredByItsData(t *testing.T) {
 	}
 }
 
+// Who reads facts in outline only, as a rebuild does, reads such a message whole.
+func TestAnOutlineIsReadWholeForAFilter(t *testing.T) {
+	t.Parallel()
+	f := newFiltering(t)
+	x := openOn(t, vfs.NewMem())
+	defer closeFold(t, x)
+	x.contents.keys, x.contents.streams, x.projector.outlines = f.keys, &scribeStreams{scribe: f.scribe}, true
+	if err := x.receive(t.Context(), eventlog.Batch{Events: f.events, Live: true}); err != nil {
+		t.Fatal(err)
+	}
+	if got := begun(t, x, f.id, f.of, f.admits, f.denies); !slices.Equal(got, []bool{true, false}) {
+		t.Errorf("begun to %v", got)
+	}
+}
+
 func TestAnOutageOfTheLogOnlyDelaysTheFilter(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 
@@ -23,7 +24,15 @@ func (x *projector) foldPublished(p placed, f *domain.MessagePublished) error {
 	case f.Only:
 		targets = activeAlone(o.subscribers, f.Targets)
 	case f.Seen != o.subscribers.Seen:
-		right, known, err := x.contents.filtered(o.subscribers.Match(f.EventType, f.Client), id, f)
+		again := o.subscribers.Match(f.EventType, f.Client)
+		if again.ReadsData() && x.outlines {
+			whole, err := x.whole(p)
+			if err != nil {
+				return err
+			}
+			f = whole
+		}
+		right, known, err := x.contents.filtered(again, id, f)
 		if err != nil {
 			return err
 		}
@@ -49,6 +58,20 @@ func (x *projector) foldPublished(p placed, f *domain.MessagePublished) error {
 		return err
 	}
 	return x.batch.set(messageKey(x.in(messageSpace), id), nil)
+}
+
+// whole reads a message again of which the outline was read.
+func (x *projector) whole(p placed) (*domain.MessagePublished, error) {
+	// A copy, because the codec keeps hold of what it is given and the log may read on into this memory.
+	f, _, err := x.codec.Decode(placeOf(p.Recorded), p.Type, bytes.Clone(p.Data), bytes.Clone(p.Metadata))
+	if err != nil {
+		return nil, err
+	}
+	message, ok := f.(*domain.MessagePublished)
+	if !ok {
+		return nil, fmt.Errorf("%w: not a message", errMisplaced)
+	}
+	return message, nil
 }
 
 // activeAlone is whom a test goes to: its one target, if that is active.

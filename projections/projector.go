@@ -18,7 +18,9 @@ type projector struct {
 	// folds are the parts that it folds; facts of others are passed over silently.
 	folds partSet
 	// alone keeps it to one goroutine.
-	alone    bool
+	alone bool
+	// outlines says that it folds the past, whose facts nobody else reads now: it reads them in outline.
+	outlines bool
 	codec    *domain.Codec
 	contents *contents
 	now      func() time.Time
@@ -39,26 +41,33 @@ func (x *projector) foldAll(events []eventlog.Recorded) (last time.Time, err err
 		return last, nil
 	}
 	x.decodeAll(events)
-	folded := 0
+	last, err = x.gather(events, x.decoded)
+	if errors.Is(err, errStore) {
+		return last, err
+	}
+	return last, errors.Join(err, x.commit())
+}
+
+// gather folds events into the batch, which the caller commits unless it fails with errStore. Where folding has to stop,
+// what was before is in the batch.
+func (x *projector) gather(events []eventlog.Recorded, facts []decodedFact) (last time.Time, err error) {
+	b := x.batch
 	for i := range events {
-		d := &x.decoded[i]
+		d := &facts[i]
 		if d.err == nil {
-			x.number = x.batch.checkpoint.facts + uint64(i) + 1
+			x.number = b.checkpoint.facts + uint64(b.facts) + 1
 			d.err = x.fold(placed{d.fact, d.meta, &events[i]})
 			last = d.meta.At
 		}
 		if domain.Skippable(d.err) || errors.Is(d.err, errMisplaced) {
 			x.skips.note(&events[i], d.err, x.now(), x.logger)
 		} else if d.err != nil {
-			err = fmt.Errorf("fold the event at %s of %s: %w", events[i].Position, events[i].Stream, d.err)
-			break
+			return last, fmt.Errorf("fold the event at %s of %s: %w", events[i].Position, events[i].Stream, d.err)
 		}
-		folded++
+		b.at = events[i].Position
+		b.facts++
 	}
-	if errors.Is(err, errStore) || folded == 0 {
-		return last, err
-	}
-	return last, errors.Join(err, x.commit(events[folded-1].Position, folded))
+	return last, nil
 }
 
 // decodedFact is what came of decoding an event.
@@ -85,10 +94,14 @@ func (x *projector) decodeAll(events []eventlog.Recorded) {
 }
 
 func (x *projector) decode(events []eventlog.Recorded, into []decodedFact) {
+	read := x.codec.Decode
+	if x.outlines {
+		read = x.codec.Outline
+	}
 	for i := range events {
 		e := &events[i]
 		d := &into[i]
-		d.fact, d.meta, d.err = x.codec.Decode(placeOf(e), e.Type, e.Data, e.Metadata)
+		d.fact, d.meta, d.err = read(placeOf(e), e.Type, e.Data, e.Metadata)
 	}
 }
 

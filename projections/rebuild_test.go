@@ -209,13 +209,16 @@ func TestRebuildRefusals(t *testing.T) {
 }
 
 // runWith runs a fold with settings of its own on a log.
-func runWith(t testing.TB, log *embedded.Log, fs vfs.FS, change func(*Config)) *running {
+func runWith(t testing.TB, log *embedded.Log, fs vfs.FS, change func(*Config), tune ...func(*rebuilds)) *running {
 	t.Helper()
 	c := Config{Dir: "projections", FS: fs, Feed: log, Streams: log, Codec: codec(), RebuildRate: fast, ReconcileRate: -1}
 	change(&c)
 	x, err := Open(c)
 	if err != nil {
 		t.Fatalf("open: %v", err)
+	}
+	for _, f := range tune {
+		f(&x.rebuilds)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{x, t, log, stop, make(chan error, 1)}
@@ -319,13 +322,24 @@ func (w *writtenLog) folded(t testing.TB, x *Fold) {
 // single fold gives.
 func TestARebuildSurvivesKills(t *testing.T) {
 	t.Parallel()
-	log := logWith(t, 1500)
+	t.Run("gentle", func(t *testing.T) { t.Parallel(); rebuildAndKill(t, func(*rebuilds) {}) })
+	t.Run("hasty", func(t *testing.T) {
+		t.Parallel()
+		rebuildAndKill(t, func(r *rebuilds) { r.hasty, r.gather = 1, hastyBatch+1 })
+	})
+}
+
+func rebuildAndKill(t *testing.T, tune func(*rebuilds)) {
+	log := logWith(t, 3000)
 	want := served(t, folded(t, log.scribe))
+	if log.facts < 5*3*hastyBatch {
+		t.Fatalf("%d facts may be folded before the last kill", log.facts)
+	}
 	random := rand.New(rand.NewPCG(1, 2))
 	disk := vfs.NewCrashableMem()
 	resumed := 0
-	for kill := range 8 {
-		r := runWith(t, log.Log, disk, func(c *Config) { c.RebuildRate = 3_000 })
+	for kill := range 5 {
+		r := runWith(t, log.Log, disk, func(c *Config) { c.RebuildRate = 1_500 }, tune)
 		log.folded(t, r.Fold)
 		if kill == 0 {
 			if _, err := r.Rebuild(); err != nil {

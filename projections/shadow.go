@@ -19,8 +19,9 @@ type shadow struct {
 	fold *Fold
 	*projector
 	limiter *rate.Limiter
-	// step is how many facts it folds at once.
-	step int
+	// step is how many facts it folds at once. A hasty one reads ahead, and commits many steps together.
+	step  int
+	hasty bool
 	// meet is called once, when the shadow stands exactly where the live fold does and both stand still.
 	meet func() error
 }
@@ -29,10 +30,11 @@ type shadow struct {
 // on two goroutines, so that one processor is always theirs.
 const (
 	shadowBatch = decodeTogether / 2
-	// hastyBatch is the step of a rebuild that was given a rate from hastyRate on, at which deliveries suffer all the same:
-	// the store is cheaper with large batches, and both processors decode.
+	// hastyBatch is the step of a rebuild that was given a rate from hastyRate on, at which deliveries suffer all the same.
 	hastyBatch = 512
 	hastyRate  = 20_000
+	// gatherFacts is how many facts a hasty rebuild commits together.
+	gatherFacts = 8 << 10
 	// meetWithin is how many facts the shadow may be behind to be let catch up while the live fold waits: some
 	// milliseconds of folding.
 	meetWithin = 512
@@ -68,12 +70,12 @@ func (x *Fold) newShadow(parts partSet, from *checkpoint) (*shadow, error) {
 	if perSecond <= 0 {
 		perSecond = defaultRebuildRate
 	}
-	step := shadowBatch
-	if perSecond >= hastyRate {
+	step, hasty := shadowBatch, perSecond >= x.rebuilds.hasty
+	if hasty {
 		step = hastyBatch
 	}
-	return &shadow{fold: x, limiter: rate.NewLimiter(rate.Limit(perSecond), step), step: step,
-		projector: &projector{models: m, folds: parts, alone: step < decodeTogether, codec: x.Codec, contents: x.contents, now: x.Now, logger: zerolog.Nop(),
+	return &shadow{fold: x, limiter: rate.NewLimiter(rate.Limit(perSecond), step), step: step, hasty: hasty,
+		projector: &projector{models: m, folds: parts, alone: !hasty, outlines: true, codec: x.Codec, contents: x.contents, now: x.Now, logger: zerolog.Nop(),
 			batch: newBatch(x.store, shadowKey, *from), progress: at, skips: &skips{}}}, nil
 }
 
@@ -85,8 +87,8 @@ func (s *shadow) run(ctx context.Context) error {
 		return err
 	}
 	var result error
-	err = s.fold.Feed.Subscribe(ctx, s.progress.reached(), func(ctx context.Context, b eventlog.Batch) error {
-		met, err := s.receive(ctx, b)
+	err = s.subscribe(ctx, func(ctx context.Context, next *stretch) error {
+		met, err := s.receive(ctx, next)
 		if met {
 			result = err
 			return errMet
@@ -99,58 +101,98 @@ func (s *shadow) run(ctx context.Context) error {
 	return err
 }
 
+// subscribe hands what is not folded to receive, decoded if the shadow is hasty.
+func (s *shadow) subscribe(ctx context.Context, receive func(context.Context, *stretch) error) error {
+	if s.hasty {
+		return s.readAhead(ctx, s.progress.reached(), receive)
+	}
+	return s.fold.Feed.Subscribe(ctx, s.progress.reached(), func(ctx context.Context, b eventlog.Batch) error {
+		next := &stretch{Batch: b}
+		defer next.done()
+		return receive(ctx, next)
+	})
+}
+
 // receive folds one batch of the feed, in steps, as far as the live fold is. It reports whether they met.
-func (s *shadow) receive(ctx context.Context, b eventlog.Batch) (met bool, err error) {
-	events := b.Events
+func (s *shadow) receive(ctx context.Context, next *stretch) (met bool, err error) {
 	for {
-		events = s.notFolded(events)
-		if met, err := s.tryToMeet(ctx, b.Live && len(events) == 0); met || err != nil {
+		s.passFolded(next)
+		if met, err := s.tryToMeet(ctx, next.Live && len(next.left()) == 0); met || err != nil {
 			return met, err
 		}
-		if events = s.notFolded(events); len(events) == 0 {
+		s.passFolded(next)
+		left := next.left()
+		if len(left) == 0 {
 			return false, nil
 		}
-		step := upTo(events[:min(len(events), s.step)], s.fold.progress.reached())
-		if len(step) == 0 {
-			if err := s.fold.progress.wait(ctx, events[0].Position); err != nil {
+		n := countUpTo(left[:min(len(left), s.step)], s.fold.progress.reached())
+		if n == 0 {
+			if err := s.fold.progress.wait(ctx, left[0].Position); err != nil {
 				return false, err
 			}
 			continue
 		}
-		if err := s.limiter.WaitN(ctx, len(step)); err != nil {
+		if err := s.limiter.WaitN(ctx, n); err != nil {
 			return false, err
 		}
-		if _, err := s.foldAll(step); err != nil {
+		if err := s.foldStep(next, n); err != nil {
 			return false, err
 		}
 	}
 }
 
-// notFolded leaves away what was folded already.
-func (s *shadow) notFolded(events []eventlog.Recorded) []eventlog.Recorded {
-	at := s.progress.reached()
-	for len(events) > 0 && !events[0].Position.After(at) {
-		events = events[1:]
+// foldStep folds the next n events. A hasty shadow commits after many steps: a row that several of them change is
+// written once then, and Pebble takes in a large batch at less cost. A crash makes it fold again what was not committed.
+func (s *shadow) foldStep(next *stretch, n int) error {
+	events := next.left()[:n]
+	if !s.hasty {
+		_, err := s.foldAll(events)
+		return err
 	}
-	return events
+	if _, err := s.gather(events, next.decoded[next.passed:][:n]); err != nil {
+		return err
+	}
+	if s.batch.facts < s.fold.rebuilds.gather {
+		return nil
+	}
+	return s.commit()
 }
 
-// upTo returns the events that are not after a position.
-func upTo(events []eventlog.Recorded, at eventlog.Position) []eventlog.Recorded {
+// passFolded passes over what was folded already.
+func (s *shadow) passFolded(next *stretch) {
+	at := s.folded()
+	for next.passed < len(next.Events) && !next.Events[next.passed].Position.After(at) {
+		next.passed++
+	}
+}
+
+// folded is the place up to which the shadow has folded, committed or not.
+func (s *shadow) folded() eventlog.Position {
+	if s.batch.facts > 0 {
+		return s.batch.at
+	}
+	return s.progress.reached()
+}
+
+// countUpTo counts the events that are not after a position.
+func countUpTo(events []eventlog.Recorded, at eventlog.Position) int {
 	for i := range events {
 		if events[i].Position.After(at) {
-			return events[:i]
+			return i
 		}
 	}
-	return events
+	return len(events)
 }
 
 // tryToMeet lets the live fold wait while the shadow folds the last facts, if they are few, and then calls meet. atHead
 // says that they must be few, whatever the counts say.
 func (s *shadow) tryToMeet(ctx context.Context, atHead bool) (met bool, err error) {
 	live := s.fold.progress
-	if !atHead && live.facts.Load() > s.progress.facts.Load()+s.fold.rebuilds.near {
+	if !atHead && live.facts.Load() > s.batch.checkpoint.facts+uint64(s.batch.facts)+s.fold.rebuilds.near {
 		return false, nil
+	}
+	if err := s.commit(); err != nil {
+		return false, err
 	}
 	s.fold.folding.Lock()
 	defer s.fold.folding.Unlock()
