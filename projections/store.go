@@ -25,6 +25,12 @@ const (
 	blockSize    = 8 << 10
 	filterBits   = 10
 	maxOpenFiles = 256
+	// gatheredRuns is how many overlapping runs of flushed rows are gathered before they are merged into the levels below:
+	// twice Pebble's number, since every merge reads and writes again the rows that are there, which was the largest part
+	// of a rebuild in the store. Readers look into a few runs more, whose filters mostly say no. Nothing is written any
+	// more at stopRuns.
+	gatheredRuns = 8
+	stopRuns     = 3 * gatheredRuns
 )
 
 // store is the Pebble store of the read models with what Pebble does not offer in one call.
@@ -40,6 +46,8 @@ func openStore(dir string, fs vfs.FS, logger zerolog.Logger) (*store, error) {
 		MemTableSize:                memTableSize,
 		MemTableStopWritesThreshold: memTables,
 		MaxOpenFiles:                maxOpenFiles,
+		L0CompactionThreshold:       gatheredRuns,
+		L0StopWritesThreshold:       stopRuns,
 		FormatMajorVersion:          pebble.FormatTableFormatV6,
 		// Safe because the checkpoint is in the same batch as what it stands for: see the package comment.
 		DisableWAL: true,
