@@ -21,7 +21,11 @@ type reply struct {
 	body   []byte
 }
 
-// as makes one request with a key. A body that is a string is sent as it is, anything else as JSON.
+// positionHeader is where a write stands in the log, and what a read wants to see.
+const positionHeader = "Hooklog-Position"
+
+// as makes one request with a key. A body that is a string is sent as it is, anything else as JSON. What is read shows what
+// was written before.
 func (s *server) as(key, method, path string, in any) (reply, error) {
 	var body []byte
 	switch in := in.(type) {
@@ -42,11 +46,17 @@ func (s *server) as(key, method, path string, in any) (reply, error) {
 	if in != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	if at, _ := s.wrote.Load().(string); at != "" && method == http.MethodGet {
+		req.Header.Set(positionHeader, at)
+	}
 	resp, err := client.Do(req)
 	if err != nil {
 		return reply{}, err
 	}
 	defer resp.Body.Close()
+	if at := resp.Header.Get(positionHeader); at != "" {
+		s.wrote.Store(at)
+	}
 	answer, err := io.ReadAll(resp.Body)
 	return reply{resp.StatusCode, resp.Header, answer}, err
 }

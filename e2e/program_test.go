@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -72,6 +73,7 @@ type server struct {
 	args                   []string
 	key                    string
 	logs                   *buffer
+	wrote                  atomic.Value // the position of the last write, a string
 
 	cmd   *exec.Cmd
 	ended chan struct{}

@@ -17,11 +17,7 @@ const me = "/api/v1/partner/me"
 func TestAnAddressThatKeepsFailingIsSlowedAndAGoodKeyIsNot(t *testing.T) {
 	t.Parallel()
 	var c clock
-	began := time.Now() // The time stands still: on a busy machine, too, no failure is forgotten.
-	h := build(t, func(config *httpd.Config) {
-		config.FailedAuthentications = 5
-		config.Now = func() time.Time { return began.Add(time.Duration(c.ahead.Load())) }
-	})
+	h := build(t, func(config *httpd.Config) { config.Now, config.FailedAuthentications = c.still(), 5 })
 	h.organization("acme")
 	key := h.partnerKey("acme")
 	bad := "vck_test_unknown." + strings.Repeat("a", 43)
@@ -174,7 +170,7 @@ func quotaOf(t *testing.T, a answer) [3]int {
 func TestRateLimits(t *testing.T) {
 	t.Parallel()
 	var c clock
-	h := build(t, func(config *httpd.Config) { config.Now, config.RateLimit = c.now, 3 })
+	h := build(t, func(config *httpd.Config) { config.Now, config.RateLimit = c.still(), 3 })
 	h.organization("acme")
 	h.organization("other")
 	one, two, other := h.partnerKey("acme"), h.partnerKey("acme"), h.partnerKey("other")

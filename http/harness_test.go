@@ -47,6 +47,7 @@ type house struct {
 	codec    *domain.Codec
 	// stopFolding lets the read side stand still.
 	stopFolding func()
+	folds       atomic.Bool
 }
 
 // by is who acts where a test goes past the API.
@@ -116,7 +117,8 @@ func (h *house) run() {
 			h.Errorf("the fold ended: %v", err)
 		}
 	}()
-	h.stopFolding = func() { cancel(); <-ended }
+	h.folds.Store(true)
+	h.stopFolding = func() { h.folds.Store(false); cancel(); <-ended }
 }
 
 // lagging is a fold that can be told to be behind.
@@ -208,6 +210,10 @@ func (h *house) do(r *http.Request) answer {
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
 	h.must(err)
+	// The API waits for the read side no longer than two seconds, which is not long on a busy machine.
+	if at, err := eventlog.ParsePosition(resp.Header.Get("Hooklog-Position")); err == nil && h.folds.Load() {
+		h.must(h.fold.WaitFor(h.Context(), at))
+	}
 	return answer{resp.StatusCode, resp.Header, string(b)}
 }
 
@@ -336,6 +342,12 @@ type clock struct{ ahead atomic.Int64 }
 
 func (c *clock) now() time.Time           { return time.Now().Add(time.Duration(c.ahead.Load())) }
 func (c *clock) forward(by time.Duration) { c.ahead.Add(int64(by)) }
+
+// still returns a time that nothing but the test moves on: on a busy machine, too, no second passes between two requests.
+func (c *clock) still() func() time.Time {
+	began := time.Now()
+	return func() time.Time { return began.Add(time.Duration(c.ahead.Load())) }
+}
 
 // lockedBuffer is a buffer that many may write to.
 type lockedBuffer struct {

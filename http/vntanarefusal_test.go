@@ -206,7 +206,9 @@ func TestVntanaRefusals(t *testing.T) {
 func TestVntanaIsLimitedLikeEverythingElse(t *testing.T) {
 	t.Parallel()
 	var c clock
-	h := build(t, func(config *httpd.Config) { config.Now, config.RateLimit, config.FailedAuthentications = c.now, 5, 3 })
+	h := build(t, func(config *httpd.Config) {
+		config.Now, config.RateLimit, config.FailedAuthentications = c.still(), 5, 3
+	})
 	s := h.studio("atelier") // two requests
 	for i := range 3 {
 		if a := h.as(200, s.token, "GET", "/v1/organizations", ""); a.header.Get("RateLimit-Remaining") != strconv.Itoa(2-i) {
