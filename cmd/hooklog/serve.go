@@ -2,9 +2,6 @@ package main
 
 import (
 	"errors"
-	"runtime/debug"
-	"slices"
-	"strings"
 
 	"github.com/rs/zerolog"
 	"github.com/spf13/cobra"
@@ -44,16 +41,5 @@ func (p *program) serving(c *cobra.Command, cfg *configuration, run func(zerolog
 	if err != nil {
 		return err
 	}
-	collectLess(p.env)
 	return run(logger)
-}
-
-// gcPercent trades memory for CPU: most of what a delivery allocates is garbage at once, and little is live.
-const gcPercent = 150
-
-// collectLess sets gcPercent unless the environment has its own.
-func collectLess(env []string) {
-	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
-		debug.SetGCPercent(gcPercent)
-	}
 }
