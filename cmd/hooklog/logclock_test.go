@@ -134,7 +134,9 @@ func testClock(t *testing.T, off time.Duration) {
 			}
 			total += n
 		}
-		return total == events+6
+		// A message whose publisher's clock is behind looks overdue at once, so that the clock of the other node may offer it
+		// beside the group and it may come twice.
+		return total >= events+6
 	})
 	eventually(t, "the distance is told", func() bool {
 		seconds, known := clockTold(t, wrong)
