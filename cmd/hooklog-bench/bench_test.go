@@ -119,6 +119,33 @@ func TestTheLoopAndTheRelayLoseNothing(t *testing.T) {
 	}
 }
 
+// A sample counts for the innermost function that is of a stage; what every stage uses counts for its caller.
+func TestASampleIsOfItsInnermostStage(t *testing.T) {
+	t.Parallel()
+	const serve = "net/http.(*conn).serve"
+	for _, c := range []struct {
+		want  string
+		stack []string
+	}{
+		{"serve", []string{"internal/runtime/syscall/linux.Syscall6", "net.(*conn).Write", "bufio.(*Writer).Flush", serve}},
+		{"accept", []string{"runtime.mallocgc", module + "http.(*exchange).readBody", serve}},
+		{"publish", []string{module + "domain.(*Codec).Encode", inCommands + "appendLater", inCommands + "publish", inCommands + "PublishLater", module + "http.(*exchange).accept", serve}},
+		{"append", []string{inEmbedded + "(*Log).AppendLater", inCommands + "handOver", inCommands + "PublishLater", serve}},
+		{"record", []string{module + "domain.(*Codec).Encode", inCommands + "appendLater", inCommands + "RecordOutcomeLater", inDispatcher + "(*Dispatcher).record", inDispatcher + "(*Dispatcher).runOne"}},
+		{"sign", []string{module + "projections.(*Fold).Policy", inDispatcher + "(*Dispatcher).prepare", inDispatcher + "(*Dispatcher).runOne"}},
+		{"hand-over", []string{"runtime.newobject", inDispatcher + "(*Dispatcher).take", inEmbedded + "(*consumer).work"}},
+		{"send", []string{"internal/runtime/syscall/linux.Syscall6", module + "dispatcher/egress.(*exchange).run", inDispatcher + "(*Dispatcher).runOne"}},
+		{"project", []string{"github.com/cockroachdb/pebble/v2.(*Batch).Set", module + "projections.(*projector).commit", module + "projections.(*Fold).Run"}},
+		{"store", []string{"github.com/cockroachdb/pebble/v2/sstable.(*RawColumnWriter).Add", "github.com/cockroachdb/pebble/v2.(*DB).compact1"}},
+		{"runtime", []string{"runtime.gcDrain", "runtime.gcBgMarkWorker"}},
+		{"runtime", nil},
+	} {
+		if got := stages[stageOf(c.stack)].name; got != c.want {
+			t.Errorf("%s, want %s, for %v", got, c.want, c.stack)
+		}
+	}
+}
+
 // Every measure of scale runs, in a small size, and tells all that it is for; what it tells is not judged. What was lost or
 // came twice fails it.
 func TestMeasuresOfScaleInSmall(t *testing.T) {
@@ -129,11 +156,12 @@ func TestMeasuresOfScaleInSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small := options{hooklog: binary, rounds: 1, seconds: 0.2, connections: 8, fanOut: 40, pending: 1000, facts: 20_000, organizations: 100, soak: 2 * time.Second}
+	small := options{hooklog: binary, rounds: 1, seconds: 0.2, connections: 8, fanOut: 40, pending: 1000, facts: 20_000, organizations: 100, soak: 2 * time.Second, only: "cd"}
 	for _, c := range []struct {
 		measure string
 		tells   []string
 	}{
+		{"speed", []string{"(c) Hooklog, single", "system calls", "collecting garbage"}},
 		{"isolation", []string{"98 good receivers", "1 hangs, 1 drips", "ratio of the medians"}},
 		{"fan-out", []string{"1 message to 4 ", "messages to 40 ", "Resident memory"}},
 		{"storm", []string{"1000 deliveries to 100 subscriptions", "start minus due", "0 stranded, 0 twice"}},

@@ -14,7 +14,9 @@ import (
 type part struct {
 	letter, name string
 	measure      func(context.Context) (figures, error)
-	rounds       []figures
+	// ofHooklog says that it is the server that works, whose stages are worth a look.
+	ofHooklog bool
+	rounds    []figures
 }
 
 // bench is one measure under way, with everything it started.
@@ -43,6 +45,13 @@ func (b *bench) measureSpeed(ctx context.Context) error {
 		return err
 	}
 	b.printRounds(parts)
+	for _, p := range parts {
+		if p.ofHooklog {
+			if err := b.measureStages(ctx, p); err != nil {
+				return err
+			}
+		}
+	}
 	if b.only != "" {
 		return nil
 	}
@@ -64,7 +73,7 @@ func (b *bench) start(ctx context.Context) (err error) {
 		return err
 	}
 	b.relayURL = told.Targets[0]
-	if b.server, err = startHooklog(ctx, b.hooklog, filepath.Join(b.dir, "data")); err != nil {
+	if b.server, err = startHooklog(ctx, b.hooklog, filepath.Join(b.dir, "data"), "--pprof"); err != nil {
 		return err
 	}
 	if b.key, err = b.server.organize(ctx, slug, "vantageclaw"); err != nil {
@@ -111,8 +120,8 @@ func (b *bench) parts() []*part {
 			return measureLoop(ctx, b.receiver, b.options)
 		}},
 		{letter: "b", name: "bare relay", measure: b.flow(b.relay, relay)},
-		{letter: "c", name: "Hooklog, single", measure: b.flow(b.server.process, single)},
-		{letter: "d", name: "Hooklog, 100 a batch", measure: b.flow(b.server.process, batches)},
+		{letter: "c", name: "Hooklog, single", ofHooklog: true, measure: b.flow(b.server.process, single)},
+		{letter: "d", name: "Hooklog, 100 a batch", ofHooklog: true, measure: b.flow(b.server.process, batches)},
 	}
 	if b.only == "" {
 		return all
