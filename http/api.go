@@ -133,4 +133,8 @@ func (c Config) withDefaults() Config {
 }
 
 // ServeHTTP answers one request of the public listener.
-func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.router.ServeHTTP(w, r) }
+func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	var match mux.RouteMatch
+	a.router.Match(r, &match) // finds what answers where nothing fits, too
+	match.Handler.(handler)(w, r, match.Vars)
+}

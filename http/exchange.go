@@ -20,6 +20,8 @@ type exchange struct {
 	route *route
 	w     answer
 	r     *http.Request
+	// path are the named parts of the path.
+	path map[string]string
 	// id is the request id.
 	id string
 	// key is the caller's; the zero Key on routes without one.
@@ -55,8 +57,14 @@ func (a *answer) Write(b []byte) (int, error) {
 // Unwrap lets http.ResponseController reach the connection.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }
 
-// serving makes an http.Handler of a route: the same for all of them.
-func (a *API) serving(rt *route) http.Handler {
+// handler is an http.Handler that can be given the named parts of the path, for which mux would copy the request twice.
+type handler func(w http.ResponseWriter, r *http.Request, path map[string]string)
+
+// ServeHTTP implements [http.Handler].
+func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h(w, r, mux.Vars(r)) }
+
+// serving makes the handler of a route: the same for all of them.
+func (a *API) serving(rt *route) handler {
 	a.metrics.measure(rt)
 	if rt.surface == nil {
 		rt.surface = ownSurface
@@ -64,8 +72,8 @@ func (a *API) serving(rt *route) http.Handler {
 	if rt.prove == nil {
 		rt.prove = rt.surface.prove
 	}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		x := &exchange{API: a, route: rt, w: answer{ResponseWriter: w}, r: r, id: requestID(r)}
+	return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
+		x := &exchange{API: a, route: rt, w: answer{ResponseWriter: w}, r: r, path: path, id: requestID(r)}
 		w.Header()["X-Request-Id"] = []string{x.id}
 		defer x.finish(time.Now())
 		if err := x.admit(); err != nil {
@@ -73,7 +81,7 @@ func (a *API) serving(rt *route) http.Handler {
 		} else if err := rt.handle(x); err != nil {
 			x.fail(err)
 		}
-	})
+	}
 }
 
 // admit decides whether a request is handled at all, in the order in which docs/contract.md lists the refusals.
@@ -151,7 +159,7 @@ func (x *exchange) by() commands.By {
 }
 
 // variable returns a part of the path.
-func (x *exchange) variable(name string) string { return mux.Vars(x.r)[name] }
+func (x *exchange) variable(name string) string { return x.path[name] }
 
 // maxRequestID is the most characters of a caller's own request id.
 const maxRequestID = 128

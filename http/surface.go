@@ -24,13 +24,13 @@ type surface struct {
 var ownSurface = &surface{prove: (*exchange).bearerKey, unknown: errUnauthenticated, show: (*exchange).showProblem}
 
 // unrouted answers what fits no route, in the manner of the surface that the path belongs to and without asking for a key.
-func (a *API) unrouted(refuse func(*exchange) error) http.Handler {
+func (a *API) unrouted(refuse func(*exchange) error) handler {
 	own, vntana := a.serving(&route{path: "none", handle: refuse}), a.serving(&route{path: "none", handle: refuse, surface: vntanaSurface})
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
 		if strings.HasPrefix(r.URL.Path, vntanaRoot+"/") {
-			vntana.ServeHTTP(w, r)
+			vntana(w, r, path)
 			return
 		}
-		own.ServeHTTP(w, r)
-	})
+		own(w, r, path)
+	}
 }
