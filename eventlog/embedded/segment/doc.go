@@ -37,6 +37,11 @@
 // one takes the appends, and FIRST.pos and FIRST-LAST.idx are written beside, each under another name, synced and
 // renamed. Eight neighbouring indexes of a size are merged into one, so that a look-up asks few filters.
 //
+// # Looking up
+//
+// The filters and the first hashes of the pages are in memory, so a look-up reads a page of each index that has the
+// stream, a page of offsets, and the record. Pages that were lately read are kept, up to 2 MiB of them.
+//
 // # Crashes
 //
 // On opening, segments without FIRST.pos are read through. What a crash tears is the end of the last group, which

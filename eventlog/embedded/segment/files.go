@@ -13,7 +13,7 @@ import (
 // maxOpen is how many files are kept open for reading.
 const maxOpen = 512
 
-// files opens the files of a directory for reading and keeps those lately used open.
+// files opens the files of a directory for reading and keeps those lately used open, and pages of them in memory.
 type files struct {
 	fs  vfs.FS
 	dir string
@@ -21,6 +21,8 @@ type files struct {
 	mu     sync.Mutex
 	byName map[string]*list.Element // of *handle
 	used   list.List                // the lately used first
+
+	pages *pages
 }
 
 // handle is an open file. It is closed when nobody uses it and it has been put out.
@@ -33,7 +35,7 @@ type handle struct {
 }
 
 func newFiles(fs vfs.FS, dir string) *files {
-	return &files{fs: fs, dir: dir, byName: map[string]*list.Element{}}
+	return &files{fs: fs, dir: dir, byName: map[string]*list.Element{}, pages: newPages()}
 }
 
 func (f *files) path(name string) string { return f.fs.PathJoin(f.dir, name) }

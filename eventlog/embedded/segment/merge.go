@@ -78,16 +78,16 @@ func merged(tables []*table) iter.Seq2[entry, error] {
 	}
 }
 
-// all yields the entries of a table.
+// all yields the entries of a table. It keeps no page: none is read twice.
 func (t *table) all() iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		w := walk{table: t}
-		for page := range t.firsts {
-			if err := w.load(page); err != nil {
+		w := walk{table: t, page: new([pageSize]byte)}
+		for number := range t.firsts {
+			if err := t.read(number, w.page); err != nil {
 				yield(entry{}, err)
 				return
 			}
-			for i := range w.count {
+			for i := range entriesIn(w.page) {
 				if !yield(w.entry(i), nil) {
 					return
 				}

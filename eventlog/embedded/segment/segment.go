@@ -16,6 +16,8 @@ const (
 	offsetsVersion = 1
 	offsetsHeader  = 16 + 4 + 8 + 4
 	offsetSize     = 4
+	// pageRecords is how many records' offsets are read together: each needs that of the one behind it, too.
+	pageRecords = pageSize/offsetSize - 1
 )
 
 func segmentHead(first uint64) []byte {
@@ -65,20 +67,30 @@ func (s *segment) extent(position uint64) (from, to int64, err error) {
 		}
 		return from, to, nil
 	}
-	file, err := s.files.open(offsetsName(s.first))
+	record := position - s.first
+	number := int(record / pageRecords)
+	page, err := s.files.pages.get(pagePlace{span{first: s.first}, number}, func(b *[pageSize]byte) error { return s.readOffsets(number, b) })
 	if err != nil {
 		return 0, 0, err
 	}
-	defer file.close()
-	var b [2 * offsetSize]byte
-	if err := file.readAt(b[:], offsetsHeader+int64(position-s.first)*offsetSize); err != nil {
-		return 0, 0, err
-	}
-	from, to = int64(binary.BigEndian.Uint32(b[:])), int64(binary.BigEndian.Uint32(b[offsetSize:]))
+	b := page[record%pageRecords*offsetSize:]
+	from, to = int64(binary.BigEndian.Uint32(b)), int64(binary.BigEndian.Uint32(b[offsetSize:]))
 	if from < segmentHeader || to <= from || to > s.end {
 		return 0, 0, fmt.Errorf("position %d: %s: %w", position, offsetsName(s.first), ErrDamaged)
 	}
 	return from, to, nil
+}
+
+// readOffsets reads the offsets of a page's records, and the one behind them.
+func (s *segment) readOffsets(number int, b *[pageSize]byte) error {
+	file, err := s.files.open(offsetsName(s.first))
+	if err != nil {
+		return err
+	}
+	defer file.close()
+	before := uint64(number) * pageRecords
+	size := min(pageSize, (s.records-before+1)*offsetSize)
+	return file.readAt(b[:size], offsetsHeader+int64(before)*offsetSize)
 }
 
 // record reads one record.

@@ -81,7 +81,7 @@ func (t *table) places(hash, from uint64, back bool, most int) ([]place, error) 
 // walk goes through the entries of a hash.
 type walk struct {
 	table *table
-	page  [pageSize]byte
+	page  *[pageSize]byte
 	count int // entries in page
 }
 
@@ -142,22 +142,30 @@ func (w *walk) search(hash, revision uint64) int {
 
 func (w *walk) entry(i int) entry { return parseEntry(w.page[i*entrySize:]) }
 
-func (w *walk) load(page int) error {
-	if err := w.table.file.readAt(w.page[:], tableHeader+int64(page)*pageSize); err != nil {
-		return fmt.Errorf("page %d of %s: %w", page, w.table.name, err)
+// load goes to a page.
+func (w *walk) load(number int) (err error) {
+	t := w.table
+	w.page, err = t.file.files.pages.get(pagePlace{t.run, number}, func(b *[pageSize]byte) error { return t.read(number, b) })
+	if err == nil {
+		w.count = entriesIn(w.page)
 	}
-	count, ok := checkPage(w.page[:])
-	if !ok {
-		return fmt.Errorf("page %d of %s: %w", page, w.table.name, ErrDamaged)
+	return err
+}
+
+// read reads a page and checks it.
+func (t *table) read(number int, b *[pageSize]byte) error {
+	if err := t.file.readAt(b[:], tableHeader+int64(number)*pageSize); err != nil {
+		return fmt.Errorf("page %d of %s: %w", number, t.name, err)
 	}
-	w.count = count
+	count, sum := entriesIn(b), binary.BigEndian.Uint32(b[pageSize-sumSize:])
+	if count == 0 || count > pageEntries || crc32.Checksum(b[:pageSize-sumSize], castagnoli) != sum {
+		return fmt.Errorf("page %d of %s: %w", number, t.name, ErrDamaged)
+	}
 	return nil
 }
 
-func checkPage(page []byte) (count int, ok bool) {
-	count = int(binary.BigEndian.Uint32(page[pageEntries*entrySize:]))
-	sum := binary.BigEndian.Uint32(page[pageSize-sumSize:])
-	return count, count > 0 && count <= pageEntries && crc32.Checksum(page[:pageSize-sumSize], castagnoli) == sum
+func entriesIn(page *[pageSize]byte) int {
+	return int(binary.BigEndian.Uint32(page[pageEntries*entrySize:]))
 }
 
 // openTable reads what of a table is held in memory.
