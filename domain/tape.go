@@ -163,6 +163,36 @@ func (t *tape) duration(v *Duration) {
 	t.text = append(append(t.text, v.String()...), '"')
 }
 
+// rate is string for a rate.
+func (t *tape) rate(v *Rate) {
+	if t.reading {
+		t.bad = v.UnmarshalText(t.quoted()) != nil || t.bad
+		return
+	}
+	t.text = append(append(t.text, v.String()...), '"')
+}
+
+// stringItem is string with its opening quote, durationItem duration with it.
+func (t *tape) stringItem(v *string)     { t.lead(`"`); t.string(v) }
+func (t *tape) durationItem(v *Duration) { t.lead(`"`); t.duration(v) }
+
+// list writes or reads the items of a list, after the opening bracket, up to and with the closing one. What is read is
+// not nil.
+func list[T any](t *tape, v *[]T, item func(*tape, *T)) {
+	if t.reading {
+		*v = []T{}
+	}
+	for i := 0; !t.bad && !t.has(`]`, i == len(*v)); i++ {
+		if i > 0 {
+			t.lead(`,`)
+		}
+		if t.reading {
+			*v = append(*v, *new(T))
+		}
+		item(t, &(*v)[i])
+	}
+}
+
 // identity is string for an id.
 func identity[K kind](t *tape, v *ID[K]) {
 	if !t.reading {

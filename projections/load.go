@@ -1,7 +1,6 @@
 package projections
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,14 +12,15 @@ import (
 	"github.com/hooklog/hooklog/eventlog"
 )
 
-// load brings into memory what the models of the given parts hold there.
-func (x *models) load(parts partSet) (err error) {
+// load brings into memory what the models of the given parts hold there. No two parts hold anything together.
+func (x *models) load(parts partSet) error {
+	var all errgroup.Group
 	for p, in := range parts {
-		if in && partInfos[p].load != nil {
-			err = errors.Join(err, partInfos[p].load(x))
+		if load := partInfos[p].load; in && load != nil {
+			all.Go(func() error { return load(x) })
 		}
 	}
-	return err
+	return all.Wait()
 }
 
 func (x *models) loadCore() error {
@@ -39,7 +39,7 @@ func (x *models) loadKeys() error {
 }
 
 func (x *models) loadEventTypes() error {
-	return loadParsed(x, eventTypeSpace, parseDocument[domain.EventType], x.types.put)
+	return loadParsed(x, eventTypeSpace, parseEventType, func(e *domain.EventType) { x.types.put(*e) })
 }
 
 // parseDocument reads a row that is a JSON document.
@@ -48,6 +48,14 @@ func parseDocument[T any](value []byte) (row T, err error) {
 		return row, fmt.Errorf("%w: %w", errRow, err)
 	}
 	return row, nil
+}
+
+func parseEventType(value []byte) (*domain.EventType, error) {
+	e, err := domain.ReadEventType(value)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", errRow, err)
+	}
+	return e, nil
 }
 
 func (x *models) loadSubscriptions() error {
@@ -89,22 +97,23 @@ func (x *models) loadEach(space byte, load func(key, value []byte) error) error 
 // parsedTogether is how many rows are read before all processors parse them.
 const parsedTogether = 4096
 
-// loadParsed reads a keyspace whose rows take longer to parse than to read, and puts them in order.
+// loadParsed reads a keyspace whose rows take longer to parse than to read, and puts them in order. What parse returns
+// does not hold on to the value.
 func loadParsed[T any](x *models, space byte, parse func(value []byte) (T, error), put func(T)) error {
-	var values [][]byte
+	var values values
 	rows := make([]T, parsedTogether)
 	flush := func() error {
-		err := parseAll(values, rows, parse)
+		err := parseAll(&values, rows, parse)
 		if err == nil {
-			for i := range values {
+			for i := range values.len() {
 				put(rows[i])
 			}
 		}
-		values = values[:0]
+		values.reset()
 		return err
 	}
 	err := x.loadEach(space, func(_, value []byte) error {
-		if values = append(values, bytes.Clone(value)); len(values) < parsedTogether {
+		if values.add(value); values.len() < parsedTogether {
 			return nil
 		}
 		return flush()
@@ -115,14 +124,36 @@ func loadParsed[T any](x *models, space byte, parse func(value []byte) (T, error
 	return flush()
 }
 
+// values are copies of the values of rows, one behind the other in memory that is used again.
+type values struct {
+	bytes []byte
+	ends  []int
+}
+
+func (v *values) len() int { return len(v.ends) }
+
+func (v *values) add(value []byte) {
+	v.bytes = append(v.bytes, value...)
+	v.ends = append(v.ends, len(v.bytes))
+}
+
+func (v *values) at(i int) []byte {
+	if i == 0 {
+		return v.bytes[:v.ends[0]]
+	}
+	return v.bytes[v.ends[i-1]:v.ends[i]]
+}
+
+func (v *values) reset() { v.bytes, v.ends = v.bytes[:0], v.ends[:0] }
+
 // parseAll parses values into as many rows, on all processors.
-func parseAll[T any](values [][]byte, rows []T, parse func(value []byte) (T, error)) error {
+func parseAll[T any](values *values, rows []T, parse func(value []byte) (T, error)) error {
 	var all errgroup.Group
-	share := max(1, (len(values)+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
-	for from := 0; from < len(values); from += share {
+	share := max(1, (values.len()+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0))
+	for from := 0; from < values.len(); from += share {
 		all.Go(func() (err error) {
-			for i := from; i < min(from+share, len(values)) && err == nil; i++ {
-				rows[i], err = parse(values[i])
+			for i := from; i < min(from+share, values.len()) && err == nil; i++ {
+				rows[i], err = parse(values.at(i))
 			}
 			return err
 		})

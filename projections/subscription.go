@@ -89,7 +89,6 @@ func subscriptionRow(s *domain.Subscription, at eventlog.Position) ([]byte, erro
 const placeSize = 16
 
 func parseSubscription(value []byte) (*domain.Subscription, eventlog.Position, error) {
-	var s domain.Subscription
 	var at eventlog.Position
 	if len(value) < placeSize {
 		return nil, at, errRow
@@ -97,10 +96,11 @@ func parseSubscription(value []byte) (*domain.Subscription, eventlog.Position, e
 	if err := at.UnmarshalBinary(value[:placeSize]); err != nil {
 		return nil, at, err
 	}
-	if err := json.Unmarshal(value[placeSize:], &s); err != nil {
+	s, err := domain.ReadSubscription(value[placeSize:])
+	if err != nil {
 		return nil, at, fmt.Errorf("%w: %w", errRow, err)
 	}
-	return &s, at, nil
+	return s, at, nil
 }
 
 // Subscription returns a subscription that was ever created, deleted ones included.
