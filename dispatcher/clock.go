@@ -70,7 +70,7 @@ func (d *Dispatcher) offerLeft(ctx context.Context, now time.Time) {
 			d.Logger.Error().Err(err).Stringer("delivery", l.id).Msg("delivery cannot be looked at")
 			continue
 		}
-		if !found || !known.Open() || known.Due.After(now) {
+		if !found || !known.Open() || known.Waits(now) {
 			d.lanes.release(l.lane, l.id, true)
 			continue
 		}
@@ -80,14 +80,14 @@ func (d *Dispatcher) offerLeft(ctx context.Context, now time.Time) {
 
 // offerOverflow offers what lanes left beyond what they could remember. The group has let go of it, so the due index's
 // grace is not waited for; beside other nodes, which may have some of it in hand, the longest that an attempt of theirs
-// can take is.
+// can take is. How old a delivery is the log's time tells, since its publisher's clock may be anywhere.
 func (d *Dispatcher) offerOverflow(ctx context.Context, now time.Time) {
 	for _, o := range d.lanes.overflowing() {
 		var grace time.Duration
 		if p, ok := d.Fold.Policy(o.lane.id); ok && !d.Alone {
 			grace = d.Limits.Wait + p.Timeout + clockLongest
 		}
-		rows, err := d.Fold.Due(o.lane.id, now.Add(domain.OfferGrace), o.room+overflowPage)
+		rows, err := d.Fold.Due(o.lane.id, now.Add(domain.OfferGrace+distanceLimit), o.room+overflowPage)
 		if err != nil {
 			d.Logger.Error().Err(err).Stringer("subscription", o.lane.id).Msg("due deliveries cannot be read")
 			continue
@@ -99,7 +99,7 @@ func (d *Dispatcher) offerOverflow(ctx context.Context, now time.Time) {
 				continue
 			}
 			more = true
-			if now.Sub(w.Of.PublishedAt) >= grace {
+			if now.Sub(w.Opened) >= grace {
 				d.offer(ctx, o.lane, w.Delivery, 0)
 			}
 		}

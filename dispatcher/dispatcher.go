@@ -69,10 +69,12 @@ type Fold interface {
 	LimitReached() <-chan struct{}
 }
 
-// DueDelivery is a delivery to be offered, and the actor that recorded what it waits for.
+// DueDelivery is a delivery to be offered, and the actor that recorded what it waits for. Opened is when the log recorded
+// what opened the round, by its own time, while that has no attempt.
 type DueDelivery struct {
 	domain.Delivery
-	Node string
+	Node   string
+	Opened time.Time
 }
 
 // FailingSubscription is a subscription that reached its profile's limit while its lifecycle stood at that revision.

@@ -239,7 +239,7 @@ func (f foldOf) Due(id domain.SubscriptionID, now time.Time, limit int) ([]dispa
 	found, err := f.Fold.Due(id, now, limit)
 	due := make([]dispatcher.DueDelivery, len(found))
 	for i, d := range found {
-		due[i] = dispatcher.DueDelivery{Delivery: d.Delivery, Node: d.Node}
+		due[i] = dispatcher.DueDelivery(d)
 	}
 	return due, err
 }

@@ -136,6 +136,10 @@ func NewDelivery(of DeliveryOf, roundRevision uint64) Delivery {
 // Open reports whether the present round has no success and is not dead.
 func (d Delivery) Open() bool { return d.State == Scheduled }
 
+// Waits reports whether the next attempt may not start yet. The first one of a round always may: whoever opened it wants it
+// at once, whatever time his clock told.
+func (d Delivery) Waits(now time.Time) bool { return d.RoundAttempts > 0 && d.Due.After(now) }
+
 // Apply folds one fact of the delivery's stream, at its revision there. A round has one end: an outcome that is recorded
 // after it counts as an extra one, whatever it says.
 func (d Delivery) Apply(f Fact, m Meta, revision uint64) Delivery {
@@ -238,7 +242,7 @@ const OfferGrace = 2 * time.Minute
 // DecideOffer hands the delivery out for its next attempt; nil if it has ended, was attempted or is not due. A
 // hand-over that was recorded less than grace ago is not repeated.
 func (d Delivery) DecideOffer(now time.Time, grace time.Duration) Fact {
-	if !d.Open() || d.Due.After(now) {
+	if !d.Open() || d.Waits(now) {
 		return nil
 	}
 	if d.Offered == d.Attempts+1 && d.OfferedAt.Add(grace).After(now) {

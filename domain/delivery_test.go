@@ -174,6 +174,9 @@ func TestOffers(t *testing.T) {
 	if f := NewDelivery(ordinaryOf, 3).DecideOffer(noon, OfferGrace); f == nil {
 		t.Error("a first attempt is not offered")
 	}
+	if f := NewDelivery(ordinaryOf, 3).DecideOffer(ordinaryOf.PublishedAt.Add(-time.Hour), OfferGrace); f == nil {
+		t.Error("a first attempt is not offered while the publisher's clock is ahead")
+	}
 }
 
 func TestRedeliveries(t *testing.T) {

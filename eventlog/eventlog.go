@@ -32,7 +32,8 @@ type Recorded struct {
 	Stream   string
 	Revision Revision
 	Position Position
-	// RecordedAt is the log's own time. It is for showing; nothing may be decided by it.
+	// RecordedAt is the log's own time. It tells how long ago the event was recorded; what a fact says may not be decided by
+	// it, for a copy of the log has other times.
 	RecordedAt time.Time
 }
 

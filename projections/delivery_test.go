@@ -161,6 +161,10 @@ func TestARowKeepsEverything(t *testing.T) {
 	if got, err = parseRow(of.Subscription, fresh.id, fresh.append(nil)); err != nil || *got != *fresh {
 		t.Errorf("got %+v, error %v, want %+v", got, err, fresh)
 	}
+	fresh.opened, fresh.order, fresh.Ordered, fresh.waits = s.now, 5, true, true
+	if got, err = parseRow(of.Subscription, fresh.id, fresh.append(nil)); err != nil || *got != *fresh {
+		t.Errorf("got %+v, error %v, want %+v", got, err, fresh)
+	}
 	whole := want.append(nil)
 	for n := range whole {
 		if _, err := parseRow(of.Subscription, want.id, whole[:n]); err == nil {

@@ -47,7 +47,9 @@ func drawHistory(t *rapid.T) *history {
 		"parts": h.parts, "correct": h.correct, "outcome": h.outcome, "outcome again": h.outcome, "another outcome": h.outcome, "offer": h.offer,
 		"redeliver": h.redeliver, "rare": h.rare}
 	names := slices.Sorted(maps.Keys(steps))
+	clocks := []time.Duration{0, 0, 0, time.Hour, -time.Hour}
 	for range rapid.IntRange(1, 120).Draw(t, "length") {
+		h.behind = rapid.SampledFrom(clocks).Draw(t, "behind")
 		steps[rapid.SampledFrom(names).Draw(t, "step")]()
 	}
 	return h
@@ -311,6 +313,7 @@ type trueRow struct {
 	domain.Delivery
 	cancelled bool
 	order     uint64
+	opened    time.Time // by the log's time
 }
 
 // place gives a round its place in a strict order, if its subscription is in one.
@@ -361,7 +364,7 @@ func (h *history) check(x *Fold) {
 		}
 		if expected.Open() {
 			open++
-			h.mustBeDue(x, expected, want.order, w.waits(want))
+			h.mustBeDue(x, expected, want, w.waits(want))
 		}
 	}
 	if x.OpenDeliveries() != open {
@@ -400,14 +403,16 @@ func (h *history) everyDelivery() (all []domain.DeliveryOf) {
 	return all
 }
 
-func (h *history) mustBeDue(x *Fold, d domain.Delivery, order uint64, waits bool) {
+func (h *history) mustBeDue(x *Fold, d domain.Delivery, r *trueRow, waits bool) {
 	from := d.Due
 	if waits {
-		from = waitingTime(order)
+		from = waitingTime(r.order)
 	} else if d.Offered == d.Attempts+1 {
 		from = d.OfferedAt.Add(domain.OfferGrace)
-	} else if d.RoundAttempts == 0 && order == 0 {
-		from = d.Due.Add(domain.OfferGrace)
+	} else if d.RoundAttempts == 0 && r.order == 0 {
+		from = r.opened.Add(domain.OfferGrace)
+	} else if d.RoundAttempts == 0 && r.opened.Before(from) {
+		from = r.opened
 	}
 	has := func(at time.Time) bool {
 		due, err := x.Due(d.Of.Subscription, at, 1000)
@@ -436,7 +441,7 @@ func (w *truth) fold(p placed) {
 		w.publish(p, f)
 	case *domain.MessageTargets:
 		if id, ok := domain.MessageOfStream(p.Stream); ok && !w.corrected[id] {
-			w.begin(id, f.MessageOf, f.Targets)
+			w.begin(p, id, f.MessageOf, f.Targets)
 		}
 	case *domain.TargetsCorrected:
 		id, _ := domain.MessageOfStream(p.Stream)
@@ -449,7 +454,7 @@ func (w *truth) fold(p placed) {
 				delete(w.rows, domain.DeriveDeliveryID(id, sub))
 			}
 		}
-		w.begin(id, f.MessageOf, f.Added)
+		w.begin(p, id, f.MessageOf, f.Added)
 	default:
 		if domain.IsSubscriptionFact(p.fact) {
 			w.subscribe(p)
@@ -509,15 +514,15 @@ func (w *truth) publish(p placed, f *domain.MessagePublished) {
 			there = append(there, t)
 		}
 	}
-	w.begin(id, f.Of(p.meta), there)
+	w.begin(p, id, f.Of(p.meta), there)
 }
 
-func (w *truth) begin(id domain.MessageID, of domain.MessageOf, targets []domain.Target) {
+func (w *truth) begin(p placed, id domain.MessageID, of domain.MessageOf, targets []domain.Target) {
 	for _, t := range targets {
 		s, ok := w.subs[t.Subscription]
 		d := domain.NewDelivery(deliveryTo(id, of, t.Subscription), min(t.Revision, s.Revision))
 		if _, known := w.rows[d.Of.ID()]; !known && ok && s.Organization == of.Organization {
-			w.rows[d.Of.ID()] = &trueRow{Delivery: d}
+			w.rows[d.Of.ID()] = &trueRow{Delivery: d, opened: p.RecordedAt}
 			w.place(w.rows[d.Of.ID()])
 		}
 	}
@@ -531,7 +536,7 @@ func (w *truth) attempt(p placed, of domain.DeliveryOf) {
 	}
 	r.Delivery = r.Apply(p.fact, p.meta, uint64(p.Revision))
 	if _, again := p.fact.(*domain.RedeliveryRequested); again {
-		r.cancelled, r.RoundRevision = false, min(r.RoundRevision, w.subs[of.Subscription].Revision)
+		r.cancelled, r.opened, r.RoundRevision = false, p.RecordedAt, min(r.RoundRevision, w.subs[of.Subscription].Revision)
 		w.place(r)
 	}
 	w.closeAll()

@@ -243,6 +243,8 @@ type DueDelivery struct {
 	domain.Delivery
 	// Node is the actor that recorded the failure whose retry is due; empty if the delivery waits for anything else.
 	Node string
+	// Opened is when the present round was opened, by the log's time, while it has no attempt.
+	Opened time.Time
 }
 
 // DueSubscriptions yields the subscriptions that have a delivery to offer at the given time, and since when; the
@@ -314,7 +316,11 @@ func (x *Fold) Due(id domain.SubscriptionID, now time.Time, limit int) ([]DueDel
 			return err == nil, err
 		}
 		if d := m.view(r); d.Open() && !r.eligible().After(now) {
-			due = append(due, DueDelivery{d, r.node})
+			found := DueDelivery{Delivery: d, Node: r.node}
+			if d.RoundAttempts == 0 {
+				found.Opened = r.since()
+			}
+			due = append(due, found)
 		}
 		return len(due) < limit, nil
 	})

@@ -67,6 +67,51 @@ func TestFirstAttemptsHaveTheirGrace(t *testing.T) {
 	}
 }
 
+// How old a first attempt is the log's time tells, whatever the clock of the publisher said: his is shown and nothing more.
+func TestTheGraceOfAFirstAttemptGoesByTheLogsTime(t *testing.T) {
+	t.Parallel()
+	for name, behind := range map[string]time.Duration{"behind": 24 * time.Hour, "ahead": -24 * time.Hour} {
+		s := newScribe(t)
+		org := s.organization("vantageclaw")
+		sub := s.subscription(org, "a.b")
+		s.behind = behind
+		recorded := s.now
+		id, of := s.publish(org, "a.b", 1, domain.Target{Subscription: sub})
+		delivery := deliveryTo(id, of, sub)
+		fs := vfs.NewMem()
+		x := openOn(t, fs)
+		foldOn(t, x, s)
+		goesBy := func(recorded time.Time) {
+			t.Helper()
+			eligible := recorded.Add(domain.OfferGrace)
+			if got := offered(t, x, eligible.Add(-time.Microsecond)); len(got) != 0 {
+				t.Errorf("%s: offered before its grace is over: %v", name, got)
+			}
+			if got, ok := x.NextDue(time.Time{}); !ok || !got.Equal(eligible) {
+				t.Errorf("%s: next due %v %t, want %v", name, got, ok, eligible)
+			}
+			due, err := x.Due(sub, eligible, 10)
+			if err != nil || len(due) != 1 || !due[0].Opened.Equal(recorded) {
+				t.Errorf("%s: due %+v after the grace, error %v", name, due, err)
+			}
+		}
+		goesBy(recorded)
+		if got := standing(t, x, delivery); !got.Due.Equal(of.PublishedAt) || !got.Of.PublishedAt.Equal(recorded.Add(-behind)) {
+			t.Errorf("%s: it is shown as %+v", name, got)
+		}
+		closeFold(t, x)
+		x = openOn(t, fs)
+		goesBy(recorded)
+		// A redelivery through the same node.
+		s.fail(delivery, 1, 0)
+		recorded = s.now
+		s.write(domain.DeliveryStream(delivery.ID()), &domain.RedeliveryRequested{DeliveryOf: delivery, Round: 2, Revision: 0})
+		foldOn(t, x, s)
+		goesBy(recorded)
+		closeFold(t, x)
+	}
+}
+
 func TestDueDeliveriesComeOldestFirst(t *testing.T) {
 	t.Parallel()
 	s := newScribe(t)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/hooklog/hooklog/domain"
 )
@@ -49,7 +50,7 @@ func (x *projector) foldPublished(p placed, f *domain.MessagePublished) error {
 	of := f.Of(p.meta)
 	for _, t := range targets {
 		if s, ok := x.directory.subscriptions[t.Subscription]; ok && !s.state.Deleted && s.state.Organization == f.Organization {
-			if err := x.beginFresh(newRow(id, of, t, s.state.Revision), s.state); err != nil {
+			if err := x.beginFresh(newRow(id, of, t, s.state.Revision, p.RecordedAt), s.state); err != nil {
 				return err
 			}
 		}
@@ -100,7 +101,7 @@ func (x *projector) foldTargets(p placed, f *domain.MessageTargets) error {
 	if err != nil || corrected {
 		return err
 	}
-	return x.beginDeliveries(id, f.MessageOf, f.Targets)
+	return x.beginDeliveries(p, id, f.MessageOf, f.Targets)
 }
 
 // foldCorrected follows a correction. Usually it is the one that this fold asked for, and its deliveries stand.
@@ -129,13 +130,13 @@ func (x *projector) foldCorrected(p placed, f *domain.TargetsCorrected) error {
 			}
 		}
 	}
-	return x.beginDeliveries(id, f.MessageOf, f.Added)
+	return x.beginDeliveries(p, id, f.MessageOf, f.Added)
 }
 
-// beginDeliveries begins those deliveries that are not there yet.
-func (x *projector) beginDeliveries(id domain.MessageID, of domain.MessageOf, targets []domain.Target) error {
+// beginDeliveries begins those deliveries of a fact that are not there yet.
+func (x *projector) beginDeliveries(p placed, id domain.MessageID, of domain.MessageOf, targets []domain.Target) error {
 	for _, t := range targets {
-		if err := x.begin(id, of, t); err != nil {
+		if err := x.begin(p, id, of, t); err != nil {
 			return err
 		}
 	}
@@ -152,7 +153,7 @@ func (x *projector) beginFresh(r *row, s *domain.Subscription) error {
 }
 
 // begin begins a delivery unless it is there. Its subscription may have been closed since it was matched.
-func (x *projector) begin(id domain.MessageID, of domain.MessageOf, target domain.Target) error {
+func (x *projector) begin(p placed, id domain.MessageID, of domain.MessageOf, target domain.Target) error {
 	s, err := x.anySubscription(target.Subscription)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
@@ -160,7 +161,7 @@ func (x *projector) begin(id domain.MessageID, of domain.MessageOf, target domai
 	if !s.Exists() || s.Organization != of.Organization {
 		return nil
 	}
-	r := newRow(id, of, target, s.Revision)
+	r := newRow(id, of, target, s.Revision, p.RecordedAt)
 	if was, known := x.batch.rows[r.id]; known {
 		if was.removed {
 			was.row, was.removed = r, false
@@ -175,9 +176,10 @@ func (x *projector) begin(id domain.MessageID, of domain.MessageOf, target domai
 	return x.beginFresh(r, &s)
 }
 
-// newRow makes the row of a delivery to a subscription at its present revision. No round is opened at a later one.
-func newRow(id domain.MessageID, of domain.MessageOf, target domain.Target, present uint64) *row {
+// newRow makes the row of a delivery to a subscription at its present revision, recorded at a time of the log. No round is
+// opened at a later revision.
+func newRow(id domain.MessageID, of domain.MessageOf, target domain.Target, present uint64, recordedAt time.Time) *row {
 	d := domain.NewDelivery(domain.DeliveryOf{Message: id, Subscription: target.Subscription, Organization: of.Organization,
 		EventType: of.EventType, PublishedAt: domain.Time(of.PublishedAt)}, min(target.Revision, present))
-	return &row{Delivery: d, id: d.Of.ID()}
+	return &row{Delivery: d, id: d.Of.ID(), opened: domain.Time(recordedAt)}
 }

@@ -48,6 +48,7 @@ type scribe struct {
 	events  []eventlog.Recorded
 	next    map[string]uint64
 	now     time.Time
+	behind  time.Duration // how far the writer's clock is behind the log's
 	counter uint64
 	actor   string
 }
@@ -73,7 +74,7 @@ func (s *scribe) id() (id [16]byte) {
 // write appends a fact and returns its meta.
 func (s *scribe) write(stream string, f domain.Fact) domain.Meta {
 	s.t.Helper()
-	m := domain.Meta{At: s.now, Actor: s.actor}
+	m := domain.Meta{At: s.now.Add(-s.behind), Actor: s.actor}
 	id := eventlog.ID(s.id())
 	e, err := s.codec.Encode(domain.Place{Stream: stream, ID: id, Revision: s.next[stream]}, f, m)
 	if err != nil {
@@ -255,21 +256,32 @@ func (r *running) end() error {
 func (r *running) append(s *scribe, from int) eventlog.Position {
 	r.t.Helper()
 	var at eventlog.Position
-	for _, e := range s.events[from:] {
-		expected := eventlog.NoStream
-		if e.Revision > 0 {
-			expected = eventlog.Exactly(e.Revision - 1)
-		}
-		a, err := r.log.Append(r.t.Context(), e.Stream, expected, e.Event)
-		if err != nil {
-			r.t.Fatalf("append to %s: %v", e.Stream, err)
-		}
-		at = a.Position
+	for i := range s.events[from:] {
+		at = appendWritten(r.t, r.log, &s.events[from+i])
 	}
 	if err := r.WaitFor(r.t.Context(), at); err != nil {
 		r.t.Fatalf("wait for %s: %v", at, err)
 	}
 	return at
+}
+
+// appendWritten puts what a scribe wrote into a log and notes its time there.
+func appendWritten(t testing.TB, log *embedded.Log, e *eventlog.Recorded) eventlog.Position {
+	t.Helper()
+	expected := eventlog.NoStream
+	if e.Revision > 0 {
+		expected = eventlog.Exactly(e.Revision - 1)
+	}
+	a, err := log.Append(context.Background(), e.Stream, expected, e.Event)
+	if err != nil {
+		t.Fatalf("append to %s: %v", e.Stream, err)
+	}
+	there, err := log.ReadAt(context.Background(), a.Position)
+	if err != nil {
+		t.Fatalf("read %s: %v", e.Stream, err)
+	}
+	e.RecordedAt = there.RecordedAt
+	return a.Position
 }
 
 // dump is everything that the store holds.

@@ -21,6 +21,9 @@ type row struct {
 	// one before it is open.
 	order uint64
 	waits bool
+	// opened is when the log recorded, by its own time, what opened the present round, while the round has no attempt. Zero in
+	// rows of a release that did not keep it.
+	opened time.Time
 }
 
 // Attempt is the last attempt of a delivery. Its zero value is none.
@@ -35,28 +38,37 @@ type Attempt struct {
 // unsent reports whether the delivery waits for the first attempt of all.
 func (r *row) unsent() bool { return r.Attempts == 0 }
 
-// eligible is the time from which the clock may offer the delivery: when it is due, or, where something else was to
-// bring the attempt about, when that was given time enough.
-func eligible(d *domain.Delivery) time.Time {
-	switch {
-	case d.Offered == d.Attempts+1:
-		return d.OfferedAt.Add(domain.OfferGrace)
-	case d.RoundAttempts == 0:
-		return d.Due.Add(domain.OfferGrace)
+// since is the time from which the age of a round without an attempt is told: that of the log, by which all nodes are
+// compared, and not that of whoever opened it, whose clock may be anywhere.
+func (r *row) since() time.Time {
+	if r.opened.IsZero() {
+		return r.Due
 	}
-	return d.Due
+	return r.opened
 }
 
-// eligible is the time from which the clock may offer the row's delivery. In strict order that waits for the one before
-// it, however long that takes, and for nothing else, since nobody else hands it out.
+// eligible is the time from which the clock may offer the delivery: when it is due, or, where something else was to
+// bring the attempt about, when that was given time enough. In strict order that waits for the one before it, however
+// long that takes, and for nothing else, since nobody else hands it out.
 func (r *row) eligible() time.Time {
 	switch {
 	case r.waits:
 		return waitingTime(r.order)
-	case r.order > 0 && r.RoundAttempts == 0 && r.Offered != r.Attempts+1:
+	case r.Offered == r.Attempts+1:
+		return r.OfferedAt.Add(domain.OfferGrace)
+	case r.RoundAttempts > 0:
 		return r.Due
+	case r.order > 0:
+		return earlier(r.Due, r.since())
 	}
-	return eligible(&r.Delivery)
+	return r.since().Add(domain.OfferGrace)
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // The bits of a row's first byte.
@@ -66,6 +78,7 @@ const (
 	rowSucceeded = 1 << 3
 	rowOrdered   = 1 << 4
 	rowWaits     = 1 << 5
+	rowOpened    = 1 << 6
 )
 
 var rowStates = [...]domain.DeliveryState{domain.Scheduled, domain.Succeeded, domain.Dead}
@@ -88,6 +101,9 @@ func (r *row) flags() byte {
 	}
 	if r.waits {
 		b |= rowWaits
+	}
+	if !r.opened.IsZero() {
+		b |= rowOpened
 	}
 	return b
 }
@@ -115,6 +131,9 @@ func (r *row) append(b []byte) []byte {
 	if r.order > 0 {
 		b = binary.AppendUvarint(b, r.order)
 	}
+	if !r.opened.IsZero() {
+		b = appendTime(b, r.opened)
+	}
 	return b
 }
 
@@ -136,6 +155,9 @@ func parseRow(sub domain.SubscriptionID, id domain.DeliveryID, value []byte) (*r
 	if r.waits = flags&rowWaits != 0; flags&rowOrdered != 0 {
 		r.order, r.Ordered = in.number(), true
 	}
+	if flags&rowOpened != 0 {
+		r.opened = in.time()
+	}
 	return r, in.end()
 }
 
@@ -143,6 +165,9 @@ func parseRow(sub domain.SubscriptionID, id domain.DeliveryID, value []byte) (*r
 func (r *row) attempted(p placed, a *domain.Attempt, failed *domain.AttemptFailed) {
 	r.Delivery = r.Delivery.Apply(p.fact, p.meta, uint64(p.Revision))
 	r.last = Attempt{At: a.StartedAt, Took: time.Duration(a.TookMicros) * time.Microsecond, Status: a.Status, Succeeded: failed == nil}
+	if r.RoundAttempts > 0 {
+		r.opened = time.Time{}
+	}
 	if !a.Extra {
 		r.node = ""
 		if failed != nil && r.Open() {
@@ -158,7 +183,7 @@ func (r *row) offered(p placed) (again bool) {
 	r.Delivery = r.Delivery.Apply(p.fact, p.meta, uint64(p.Revision))
 	r.Of = kept
 	if _, again = p.fact.(*domain.RedeliveryRequested); again {
-		r.cancelled, r.node = false, ""
+		r.cancelled, r.node, r.opened = false, "", p.RecordedAt
 	}
 	r.round()
 	return again
@@ -168,4 +193,5 @@ func (r *row) offered(p placed) (again bool) {
 func (r *row) round() {
 	r.Of.PublishedAt, r.Due, r.OfferedAt = domain.Time(r.Of.PublishedAt), domain.Time(r.Due), domain.Time(r.OfferedAt)
 	r.last.At, r.last.Took = domain.Time(r.last.At), r.last.Took.Truncate(time.Microsecond)
+	r.opened = domain.Time(r.opened)
 }

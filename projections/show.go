@@ -197,7 +197,7 @@ func showDelivery(rest, value []byte) (any, error) {
 		"published_at": r.Of.PublishedAt, "state": fmt.Sprint(r.State), "cancelled": r.cancelled, "round": r.Round,
 		"attempts": r.Attempts, "round_attempts": r.RoundAttempts, "round_revision": r.RoundRevision, "due": r.Due, "next": r.Next,
 		"offered": r.Offered, "offered_at": r.OfferedAt, "last_at": r.last.At, "last_took": r.last.Took.String(),
-		"last_status": r.last.Status, "last_succeeded": r.last.Succeeded, "node": r.node}, nil
+		"last_status": r.last.Status, "last_succeeded": r.last.Succeeded, "node": r.node, "opened": r.opened}, nil
 }
 
 func showFailure(rest, value []byte) (any, error) {

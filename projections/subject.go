@@ -313,7 +313,7 @@ func (s *deliverySubject) examine(m *models, facts []placed, f *findings) error 
 	return errors.Join(s.examineDue(m, again, f), s.examineFailures(m, again, facts, f))
 }
 
-// fold folds the delivery's facts. What other streams decide (with which revision the round was opened, whether a
+// fold folds the delivery's facts. What other streams decide (when and with which revision the round was opened, whether a
 // closure ended it, and its place in a strict order) is believed to the row.
 func (s *deliverySubject) fold(facts []placed, live *row, id domain.DeliveryID) *row {
 	of := s.of
@@ -339,6 +339,9 @@ func (s *deliverySubject) fold(facts []placed, live *row, id domain.DeliveryID) 
 	if live != nil {
 		r.order, r.Ordered, r.waits = live.order, live.Ordered, live.waits
 		r.RoundRevision, r.cancelled = live.RoundRevision, live.cancelled
+		if r.Round == 1 && r.RoundAttempts == 0 {
+			r.opened = live.opened
+		}
 	}
 	return r
 }
@@ -426,7 +429,7 @@ func (s *messageSubject) examine(m *models, facts []placed, f *findings) error {
 		if demanded, known := s.demanded[t.Subscription]; known && !demanded {
 			continue
 		}
-		r := newRow(s.id, of, t, t.Revision)
+		r := newRow(s.id, of, t, t.Revision, p.RecordedAt)
 		key := appendDeliveryKey(nil, m.in(deliverySpace), t.Subscription, r.Of.PublishedAt.UnixMilli(), r.id)
 		_, ok, err := m.store.value(key)
 		if err != nil {
