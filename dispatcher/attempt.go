@@ -24,8 +24,8 @@ func (d *Dispatcher) run(t *task) {
 }
 
 // runOne makes one attempt, gives the slot back and returns a task that got a slot by it, or nil. A success gives its
-// slot back before it is recorded; a failure after this node has folded it, so that the attempts on the wire never
-// exceed what may still fail.
+// slot back before it is recorded, and the delivery stays in hand until the fold shows its end; a failure gives the slot
+// back after this node has folded it, so that the attempts on the wire never exceed what may still fail.
 func (d *Dispatcher) runOne(t *task) *task {
 	a, err := d.prepare(d.hard, t)
 	if err != nil || a == nil {
@@ -40,7 +40,7 @@ func (d *Dispatcher) runOne(t *task) *task {
 	}
 	r := result{succeeded: sent.Succeeded(), timedOut: sent.Reason == "timeout", took: sent.Duration}
 	if r.succeeded {
-		r.brake = d.brake(t.of.Subscription)
+		r.brake, r.underway = d.brake(t.of.Subscription), true
 		next := d.finish(t, r)
 		recorded := d.record(t, a, sent)
 		if next != nil {
@@ -55,7 +55,7 @@ func (d *Dispatcher) runOne(t *task) *task {
 		err = d.Fold.WaitFor(d.hard, at)
 	}
 	d.fault(t, err)
-	r.brake = d.brake(t.of.Subscription)
+	r.brake, r.recorded = d.brake(t.of.Subscription), err == nil
 	return d.end(t, r)
 }
 

@@ -141,7 +141,7 @@ func (d *Dispatcher) offerDue(ctx context.Context, now time.Time) {
 // offer records that a delivery is due, if its lane has room for it, without waiting for the log.
 func (d *Dispatcher) offer(ctx context.Context, l *lane, known domain.Delivery, grace time.Duration) {
 	id := known.Of.ID()
-	if !d.lanes.reserve(l, id) {
+	if !d.lanes.reserve(l, id, known.Attempts) {
 		return
 	}
 	select {
@@ -186,6 +186,6 @@ func (d *Dispatcher) runSweep(ctx context.Context, consumed <-chan struct{}) {
 			t.work.pending.Done()
 		}
 		d.settleElsewhere()
-		d.lanes.sweep()
+		d.lanes.sweep(d.Fold.Position())
 	}
 }

@@ -38,6 +38,8 @@ import (
 type Fold interface {
 	// WaitFor returns nil once everything up to a position is folded.
 	WaitFor(ctx context.Context, p eventlog.Position) error
+	// Position is the place up to which everything is folded.
+	Position() eventlog.Position
 	// Lag is how old what is not yet folded may be; 0 at the head of the log.
 	Lag() time.Duration
 	Subscription(id domain.SubscriptionID) (domain.Subscription, bool)

@@ -17,6 +17,7 @@ type task struct {
 	lane     *lane
 	offered  bool // the clock handed it out: room was kept for it
 	queuedAt time.Time
+	made     *generation // where its attempt is remembered while the outcome is on its way into the log
 }
 
 // lane is the bounded queue of one subscription's attempts in this process. Everything in it is guarded by lanes.mu.
@@ -182,6 +183,9 @@ func (l *lane) idle() bool {
 // result is what an attempt teaches its lane.
 type result struct {
 	succeeded, timedOut bool
-	took                time.Duration
-	brake               int
+	// recorded says that the attempt's outcome is folded, underway that it is still to be recorded. Without either none was
+	// made, or nothing is left of it.
+	recorded, underway bool
+	took               time.Duration
+	brake              int
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/eventlog"
 )
 
 // Limits bounds what runs and waits in one process. A zero member takes its default.
@@ -74,6 +75,7 @@ type lanes struct {
 	waiting map[*lane]struct{} // lanes with a queue
 	leaving map[*lane]struct{} // lanes that left something to the clock
 	ring    []*tenant          // tenants with ready lanes, in turn
+	made    made
 	running int
 	left    int
 	// paced pulses when a task waits in a lane that has a pace. Its capacity is 1.
@@ -85,7 +87,7 @@ type lanes struct {
 
 func newLanes(limits Limits) *lanes {
 	return &lanes{limits: limits, lanes: map[domain.SubscriptionID]*lane{}, hosts: map[string]*host{},
-		tenants: map[domain.OrganizationID]*tenant{}, waiting: map[*lane]struct{}{}, leaving: map[*lane]struct{}{}, paced: make(chan struct{}, 1)}
+		tenants: map[domain.OrganizationID]*tenant{}, waiting: map[*lane]struct{}{}, leaving: map[*lane]struct{}{}, paced: make(chan struct{}, 1), made: newMade()}
 }
 
 // of returns the lane of a subscription, making it if there is none. brake is what is known of the subscription's
@@ -136,7 +138,7 @@ const (
 	started   admission = iota // the submitter runs it now
 	queued                     // a free slot will run it
 	leftAlone                  // the lane is full: the clock will offer it
-	duplicate                  // this process has the same delivery in hand
+	duplicate                  // this process has the same delivery in hand, or attempted it since it was looked at
 )
 
 // submit asks for a slot.
@@ -146,7 +148,10 @@ func (x *lanes) submit(t *task) admission {
 	l := t.lane
 	now := time.Now()
 	x.noteActive(l.org.id, now)
-	if _, busy := l.busy[t.id]; busy {
+	if _, busy := l.busy[t.id]; busy || x.made.stale(t.id, t.known.Attempts) {
+		if t.offered {
+			delete(l.reserved, t.id)
+		}
 		return duplicate
 	}
 	if _, kept := l.reserved[t.id]; kept {
@@ -230,10 +235,20 @@ func (x *lanes) finish(t *task, r result) (next []*task, room bool) {
 	l.org.running--
 	x.running--
 	delete(l.busy, t.id)
+	if r.recorded || r.underway {
+		x.made.add(t, r.underway)
+	}
 	l.adapt(r, x.limits)
 	x.markReady(l)
 	x.unblock(l.host)
 	return x.startReady(), l.backlog && l.room() > 0
+}
+
+// unmake forgets an attempt whose outcome could not be recorded: it is made again.
+func (x *lanes) unmake(t *task) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.made.forget(t)
 }
 
 // unblock puts lanes that waited for a host alone back among the ready ones.
@@ -363,13 +378,13 @@ func (x *lanes) takeExpired(drop bool) []*task {
 	return expired
 }
 
-// reserve keeps room for a delivery that the clock is about to offer.
-func (x *lanes) reserve(l *lane, id domain.DeliveryID) bool {
+// reserve keeps room for a delivery that the clock is about to offer, as it was looked at when it had that many attempts.
+func (x *lanes) reserve(l *lane, id domain.DeliveryID, attempts int) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	_, busy := l.busy[id]
 	_, kept := l.reserved[id]
-	if busy || kept || l.room() <= 0 {
+	if busy || kept || l.room() <= 0 || x.made.stale(id, attempts) {
 		return false
 	}
 	l.reserved[id] = time.Now()
@@ -457,10 +472,12 @@ type leftDelivery struct {
 	of   domain.DeliveryOf
 }
 
-// sweep drops reservations that nobody came for and lanes that have long been idle.
-func (x *lanes) sweep() {
+// sweep drops reservations that nobody came for, lanes that have long been idle, and attempts that everybody can see who looks
+// at what is folded.
+func (x *lanes) sweep(folded eventlog.Position) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
+	x.made.turn(folded)
 	now := time.Now()
 	for id, l := range x.lanes {
 		for d, at := range l.reserved {

@@ -246,7 +246,7 @@ func TestLanesKeepTheirBoundsWhateverHappens(t *testing.T) {
 				l := b.lane(org, org*10+rapid.IntRange(0, 3).Draw(t, "sub"), fmt.Sprint(rapid.IntRange(0, 1).Draw(t, "host")))
 				x := b.task(l)
 				if rapid.Bool().Draw(t, "offered") {
-					x.offered = b.reserve(l, x.id)
+					x.offered = b.reserve(l, x.id, 0)
 				}
 				switch b.submit(x) {
 				case started:

@@ -36,7 +36,11 @@ func (r *recording) finish(d *Dispatcher) (eventlog.Position, error) {
 
 // settle ends a task once its outcome is durable.
 func (d *Dispatcher) settle(r *recording) {
-	_, err := r.finish(d)
+	at, err := r.finish(d)
+	if err != nil {
+		d.lanes.unmake(r.task)
+	}
+	r.task.made.recorded(at)
 	d.fault(r.task, err)
 	r.task.work.pending.Done()
 }

@@ -35,6 +35,9 @@ type rig struct {
 	commands *commands.Commands
 	receiver func(egress.Request) egress.Result
 	groups   func(eventlog.Groups) eventlog.Groups
+	feed     func(eventlog.Feed) eventlog.Feed
+	recorder func(dispatcher.Recorder) dispatcher.Recorder
+	alone    bool
 	limits   dispatcher.Limits
 
 	mu       sync.Mutex
@@ -59,7 +62,9 @@ func newRig(t *testing.T) *rig {
 	must(t, err)
 	r := &rig{t: t, fs: vfs.NewMem(), keys: keys, codec: domain.NewCodec(keys),
 		receiver: func(egress.Request) egress.Result { return egress.Result{Status: 200, Duration: time.Millisecond} },
-		groups:   func(g eventlog.Groups) eventlog.Groups { return g }}
+		groups:   func(g eventlog.Groups) eventlog.Groups { return g },
+		feed:     func(f eventlog.Feed) eventlog.Feed { return f },
+		recorder: func(c dispatcher.Recorder) dispatcher.Recorder { return c }}
 	return r
 }
 
@@ -76,12 +81,12 @@ func (r *rig) start() {
 	var err error
 	r.log, err = embedded.Open("log", embedded.Options{FS: r.fs, MinFree: 1})
 	must(r.t, err)
-	r.fold, err = projections.Open(projections.Config{Dir: "projections", FS: r.fs, Feed: r.log, Streams: r.log, Codec: r.codec, Keys: r.keys, Logger: zerolog.Nop()})
+	r.fold, err = projections.Open(projections.Config{Dir: "projections", FS: r.fs, Feed: r.feed(r.log), Streams: r.log, Codec: r.codec, Keys: r.keys, Logger: zerolog.Nop()})
 	must(r.t, err)
 	r.commands, err = commands.New(commands.Config{Log: r.log, Keys: r.keys, Codec: r.codec, Directory: r.fold, URLs: anyURL{}})
 	must(r.t, err)
-	d, err := dispatcher.New(dispatcher.Config{Groups: r.groups(r.log), Fold: foldOf{r.fold}, Recorder: recorderOf{r.commands},
-		Sender: r, Codec: r.codec, Node: by.Actor, Limits: r.limits, Logger: zerolog.Nop()})
+	d, err := dispatcher.New(dispatcher.Config{Groups: r.groups(r.log), Fold: foldOf{r.fold}, Recorder: r.recorder(recorderOf{r.commands}),
+		Sender: r, Codec: r.codec, Node: by.Actor, Alone: r.alone, Limits: r.limits, Logger: zerolog.Nop()})
 	must(r.t, err)
 
 	ctx, cancel := context.WithCancel(context.Background())

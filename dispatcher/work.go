@@ -220,13 +220,14 @@ func (d *Dispatcher) take(ctx context.Context, w *work, t target, alone bool) er
 }
 
 // look finds out how a delivery stands: in this node's fold, or in its stream where somebody else may have handled the
-// fact before.
+// fact before, or, beside other nodes, the fact that first asked for what the clock offers now.
 func (d *Dispatcher) look(ctx context.Context, w *work, t target) (domain.Delivery, bool, error) {
 	known, found, err := d.Fold.Delivery(t.of)
 	if err != nil || !found || known.State == domain.Cancelled {
 		return known, found, err
 	}
-	if w.handed.Retries > 0 || w.handed.Replayed || w.handed.Backlog {
+	late := t.offered && known.RoundAttempts == 0 && !d.Alone
+	if late || w.handed.Retries > 0 || w.handed.Replayed || w.handed.Backlog {
 		ordered := known.Ordered
 		known, err = d.Recorder.LoadDelivery(ctx, t.of, known.RoundRevision)
 		known.Ordered = ordered
