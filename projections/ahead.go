@@ -7,9 +7,14 @@ import (
 	"github.com/hooklog/hooklog/eventlog"
 )
 
-// aheadBatches is how many batches of the feed a hasty shadow has read and not folded, besides the one that is being
-// read: enough for reading and folding not to wait for each other, and at most some MiB.
-const aheadBatches = 4
+const (
+	// aheadBatches is how many batches of the feed who reads ahead has read and not folded, besides the one that is being
+	// read: enough for reading and folding not to wait for each other, and at most some MiB.
+	aheadBatches = 4
+	// gatherFacts is how many facts who reads ahead commits together: a row that several of them change is written once
+	// then, and Pebble takes in a large batch at less cost. A crash makes it fold again what was not committed.
+	gatherFacts = 8 << 10
+)
 
 // stretch is a batch of the feed that is being folded.
 type stretch struct {
@@ -19,6 +24,8 @@ type stretch struct {
 	ready   chan struct{}
 	// passed counts the events that are folded.
 	passed int
+	// last says that nothing was read behind it yet when it was handed over; if not, another one follows in any case.
+	last bool
 }
 
 // left returns the events that are not folded.
@@ -31,10 +38,10 @@ func (s *stretch) done() {
 	}
 }
 
-// readAhead hands the feed's batches after a place to receive, in order and decoded. It reads the next ones meanwhile and
-// decodes each on a goroutine of its own, so a rebuild is as fast as its slowest part, not as all of them together. It
-// ends as [eventlog.Feed.Subscribe] does, and nothing of it runs on then.
-func (s *shadow) readAhead(ctx context.Context, after eventlog.Position, receive func(context.Context, *stretch) error) error {
+// readAhead hands a feed's batches after a place to receive, in order and decoded. It reads the next ones meanwhile and
+// decodes each on a goroutine of its own, so folding the past is as fast as its slowest part, not as all of them together.
+// It ends as [eventlog.Feed.Subscribe] does, and nothing of it runs on then.
+func (x *projector) readAhead(ctx context.Context, feed eventlog.Feed, after eventlog.Position, receive func(context.Context, *stretch) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	ahead := make(chan *stretch, aheadBatches)   // closed by the reader
 	spare := make(chan *stretch, aheadBatches+2) // never closed
@@ -44,10 +51,10 @@ func (s *shadow) readAhead(ctx context.Context, after eventlog.Position, receive
 	var ended error
 	beside.Go(func() {
 		defer close(ahead)
-		ended = s.fold.Feed.Subscribe(ctx, after, func(ctx context.Context, b eventlog.Batch) error {
-			next := s.begin(b, spare)
+		ended = feed.Subscribe(ctx, after, func(ctx context.Context, b eventlog.Batch) error {
+			next := begin(b, spare)
 			beside.Go(func() {
-				s.decode(next.Events, next.decoded)
+				x.decode(next.Events, next.decoded)
 				next.ready <- struct{}{}
 			})
 			select {
@@ -60,6 +67,7 @@ func (s *shadow) readAhead(ctx context.Context, after eventlog.Position, receive
 	})
 	for next := range ahead {
 		<-next.ready
+		next.last = len(ahead) == 0
 		if err := receive(ctx, next); err != nil {
 			return err
 		}
@@ -73,7 +81,7 @@ func (s *shadow) readAhead(ctx context.Context, after eventlog.Position, receive
 }
 
 // begin returns a stretch for a batch, in the memory of a spare one if there is any.
-func (s *shadow) begin(b eventlog.Batch, spare <-chan *stretch) *stretch {
+func begin(b eventlog.Batch, spare <-chan *stretch) *stretch {
 	var next *stretch
 	select {
 	case next = <-spare:

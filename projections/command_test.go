@@ -317,7 +317,7 @@ func (p *patchwork) restart(killed bool) {
 	p.disk = next
 	p.Fold = p.commander.open(next, p.feed, p.commander.codec)
 	p.rebuilds.near = uint64(rapid.IntRange(0, 20).Draw(p.t, "near"))
-	p.rebuilds.gather = rapid.IntRange(1, 200).Draw(p.t, "gather")
+	p.gather = rapid.IntRange(1, 200).Draw(p.t, "gather")
 }
 
 // rebuildSome goes on with a rebuild, or begins one, and lets it end or not.

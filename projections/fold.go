@@ -54,7 +54,9 @@ type Fold struct {
 	// folding is held by whoever folds into the models that are served, or needs them to stand still.
 	folding   sync.Mutex
 	projector *projector // under folding
-	rebuilds  rebuilds
+	// gather is gatherFacts but in tests.
+	gather   int
+	rebuilds rebuilds
 	// mismatches are what Verify and the reconcile found.
 	mismatches *mismatches
 	contents   *contents
@@ -88,7 +90,7 @@ func Open(c Config) (*Fold, error) {
 		return nil, err
 	}
 	x := &Fold{Config: c, store: s, progress: &progress{}, skips: &skips{}, dueChanged: newPulse(), limit: newPulse(), noticed: newPulse(), recoveriesChanged: newPulse(),
-		rebuilds: newRebuilds(), mismatches: newMismatches(), contents: &contents{keys: c.Keys, streams: c.Streams, codec: c.Codec}}
+		gather: gatherFacts, rebuilds: newRebuilds(), mismatches: newMismatches(), contents: &contents{keys: c.Keys, streams: c.Streams, codec: c.Codec}}
 	if err := x.load(); err != nil {
 		return nil, errors.Join(fmt.Errorf("load the read models in %s: %w", c.Dir, err), s.Close())
 	}
@@ -141,7 +143,10 @@ func (x *Fold) Run(ctx context.Context) error {
 	beside.Go(func() { x.rebuildWhenAsked(running) })
 	beside.Go(func() { x.reconcile(running) })
 	beside.Go(func() { x.proveCurrent(running) })
-	err := x.Feed.Subscribe(ctx, x.progress.reached(), x.receive)
+	err := x.catchUp(ctx)
+	if err == nil {
+		err = x.Feed.Subscribe(ctx, x.progress.reached(), x.receive)
+	}
 	stop()
 	beside.Wait()
 	x.progress.stop()

@@ -60,9 +60,9 @@ type rebuilds struct {
 	asked pulse
 	// shadowing is held (capacity 1) by whoever uses the other colours, until their rows are dropped.
 	shadowing chan struct{}
-	// near, hasty and gather are meetWithin, hastyRate and gatherFacts but in tests.
-	near          uint64
-	hasty, gather int
+	// near and hasty are meetWithin and hastyRate but in tests.
+	near  uint64
+	hasty int
 }
 
 // rebuildJob is a rebuild under way; its fields are under rebuilds.mu.
@@ -82,7 +82,7 @@ type rebuildJob struct {
 
 func newRebuilds() rebuilds {
 	return rebuilds{last: map[part]RebuildProgress{}, asked: newPulse(), shadowing: make(chan struct{}, 1),
-		near: meetWithin, hasty: hastyRate, gather: gatherFacts}
+		near: meetWithin, hasty: hastyRate}
 }
 
 func refuseUnknownProjection(name string) error {

@@ -209,7 +209,7 @@ func TestRebuildRefusals(t *testing.T) {
 }
 
 // runWith runs a fold with settings of its own on a log.
-func runWith(t testing.TB, log *embedded.Log, fs vfs.FS, change func(*Config), tune ...func(*rebuilds)) *running {
+func runWith(t testing.TB, log *embedded.Log, fs vfs.FS, change func(*Config), tune ...func(*Fold)) *running {
 	t.Helper()
 	c := Config{Dir: "projections", FS: fs, Feed: log, Streams: log, Codec: codec(), RebuildRate: fast, ReconcileRate: -1}
 	change(&c)
@@ -218,7 +218,7 @@ func runWith(t testing.TB, log *embedded.Log, fs vfs.FS, change func(*Config), t
 		t.Fatalf("open: %v", err)
 	}
 	for _, f := range tune {
-		f(&x.rebuilds)
+		f(x)
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	r := &running{x, t, log, stop, make(chan error, 1)}
@@ -314,14 +314,14 @@ func (w *writtenLog) folded(t testing.TB, x *Fold) {
 // single fold gives.
 func TestARebuildSurvivesKills(t *testing.T) {
 	t.Parallel()
-	t.Run("gentle", func(t *testing.T) { t.Parallel(); rebuildAndKill(t, func(*rebuilds) {}) })
+	t.Run("gentle", func(t *testing.T) { t.Parallel(); rebuildAndKill(t, func(*Fold) {}) })
 	t.Run("hasty", func(t *testing.T) {
 		t.Parallel()
-		rebuildAndKill(t, func(r *rebuilds) { r.hasty, r.gather = 1, hastyBatch+1 })
+		rebuildAndKill(t, func(x *Fold) { x.rebuilds.hasty, x.gather = 1, hastyBatch+1 })
 	})
 }
 
-func rebuildAndKill(t *testing.T, tune func(*rebuilds)) {
+func rebuildAndKill(t *testing.T, tune func(*Fold)) {
 	log := logWith(t, 3000)
 	want := served(t, folded(t, log.scribe))
 	if log.facts < 5*3*hastyBatch {

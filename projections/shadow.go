@@ -33,8 +33,6 @@ const (
 	// hastyBatch is the step of a rebuild that was given a rate from hastyRate on, at which deliveries suffer all the same.
 	hastyBatch = 512
 	hastyRate  = 20_000
-	// gatherFacts is how many facts a hasty rebuild commits together.
-	gatherFacts = 8 << 10
 	// meetWithin is how many facts the shadow may be behind to be let catch up while the live fold waits: some
 	// milliseconds of folding.
 	meetWithin = 512
@@ -104,7 +102,7 @@ func (s *shadow) run(ctx context.Context) error {
 // subscribe hands what is not folded to receive, decoded if the shadow is hasty.
 func (s *shadow) subscribe(ctx context.Context, receive func(context.Context, *stretch) error) error {
 	if s.hasty {
-		return s.readAhead(ctx, s.progress.reached(), receive)
+		return s.readAhead(ctx, s.fold.Feed, s.progress.reached(), receive)
 	}
 	return s.fold.Feed.Subscribe(ctx, s.progress.reached(), func(ctx context.Context, b eventlog.Batch) error {
 		next := &stretch{Batch: b}
@@ -141,8 +139,7 @@ func (s *shadow) receive(ctx context.Context, next *stretch) (met bool, err erro
 	}
 }
 
-// foldStep folds the next n events. A hasty shadow commits after many steps: a row that several of them change is
-// written once then, and Pebble takes in a large batch at less cost. A crash makes it fold again what was not committed.
+// foldStep folds the next n events. A hasty shadow commits after many steps.
 func (s *shadow) foldStep(next *stretch, n int) error {
 	events := next.left()[:n]
 	if !s.hasty {
@@ -152,7 +149,7 @@ func (s *shadow) foldStep(next *stretch, n int) error {
 	if _, err := s.gather(events, next.decoded[next.passed:][:n]); err != nil {
 		return err
 	}
-	if s.batch.facts < s.fold.rebuilds.gather {
+	if s.batch.facts < s.fold.gather {
 		return nil
 	}
 	return s.commit()
