@@ -16,12 +16,20 @@ type Subscribers struct {
 	all map[SubscriptionID]*Subscription
 	// asking finds subscriptions by what they list: by a name, or by what comes before the star of a pattern, which is
 	// empty or ends in a dot and so is no name.
-	asking map[string][]*Subscription
+	asking map[string][]asker
+}
+
+// asker is a subscription that lists a name or pattern, with what most messages need to know of it: it alone is read for
+// them, so that matching one touches little memory.
+type asker struct {
+	Target
+	of  *Subscription
+	all bool // it gets every message that it asks for
 }
 
 // NewSubscribers returns an organization without subscriptions.
 func NewSubscribers() *Subscribers {
-	return &Subscribers{all: map[SubscriptionID]*Subscription{}, asking: map[string][]*Subscription{}}
+	return &Subscribers{all: map[SubscriptionID]*Subscription{}, asking: map[string][]asker{}}
 }
 
 // Len returns the number of subscriptions that are not deleted.
@@ -45,8 +53,13 @@ func (x *Subscribers) Put(s *Subscription) {
 	x.all[s.ID] = s
 	for _, listed := range s.Events {
 		place := placeOf(listed)
-		x.asking[place] = append(x.asking[place], s)
+		x.asking[place] = append(x.asking[place], asker{Target{s.ID, s.Revision}, s, getsAll(s)})
 	}
+}
+
+// getsAll reports whether a subscription gets every message that it asks for.
+func getsAll(s *Subscription) bool {
+	return s.Disabled == nil && len(s.Clients) == 0 && s.Filter == nil
 }
 
 // placeOf is where a name or pattern that subscriptions list is found.
@@ -56,7 +69,7 @@ func (x *Subscribers) drop(old *Subscription) {
 	delete(x.all, old.ID)
 	for _, listed := range old.Events {
 		place := placeOf(listed)
-		rest := slices.DeleteFunc(x.asking[place], func(s *Subscription) bool { return s == old })
+		rest := slices.DeleteFunc(x.asking[place], func(a asker) bool { return a.of == old })
 		if len(rest) > 0 {
 			x.asking[place] = rest
 		} else {
@@ -65,23 +78,25 @@ func (x *Subscribers) drop(old *Subscription) {
 	}
 }
 
-// each calls consider once for each subscription that lists a type or a pattern of it. It looks at no others.
-func (x *Subscribers) each(eventType string, consider func(*Subscription)) {
+// each calls consider for each subscription that lists a type or a pattern of it, once for each that it lists. It looks at
+// no others.
+func (x *Subscribers) each(eventType string, consider func(*asker)) {
 	at := func(place string) {
-		for _, s := range x.asking[place] {
-			first := slices.IndexFunc(s.Events, func(listed string) bool { return webhook.Matches(listed, eventType) })
-			if first >= 0 && placeOf(s.Events[first]) == place {
-				consider(s)
-			}
+		for i, asking := 0, x.asking[place]; i < len(asking); i++ {
+			consider(&asking[i])
 		}
 	}
-	at(eventType)
-	for i := range eventType {
+	if eventType != "" && !strings.HasSuffix(eventType, ".") { // else it is no name, and where patterns are found
+		at(eventType)
+	}
+	for i := range len(eventType) - 1 {
 		if eventType[i] == '.' {
 			at(eventType[:i+1])
 		}
 	}
-	at("") // "*"
+	if webhook.Matches("*", eventType) {
+		at("")
+	}
 }
 
 // Matching is the answer to: who gets a message, and who asks for its type and does not.
@@ -127,19 +142,32 @@ func (m Matching) keep(kept func(SubscriptionID) bool) Matching {
 // give the same answer, wherever it is asked.
 func (x *Subscribers) Match(eventType, client string) Matching {
 	var m Matching
-	x.each(eventType, func(s *Subscription) {
-		if why := withhold(s, client); why != "" {
-			m.Withheld = append(m.Withheld, Withheld{s.ID, why})
+	x.each(eventType, func(a *asker) {
+		if a.all {
+			m.Targets = append(m.Targets, a.Target)
+			return
+		}
+		if why := withhold(a.of, client); why != "" {
+			m.Withheld = append(m.Withheld, Withheld{a.Subscription, why})
 		} else {
-			m.Targets = append(m.Targets, Target{s.ID, s.Revision})
-			if s.Filter != nil {
-				m.needs(s)
+			m.Targets = append(m.Targets, a.Target)
+			if a.of.Filter != nil {
+				m.needs(a.of)
 			}
 		}
 	})
-	slices.SortFunc(m.Targets, func(a, b Target) int { return compareIDs(a.Subscription, b.Subscription) })
-	SortWithheld(m.Withheld)
+	m.Targets = sortedOnce(m.Targets, func(t Target) SubscriptionID { return t.Subscription })
+	m.Withheld = sortedOnce(m.Withheld, func(w Withheld) SubscriptionID { return w.Subscription })
 	return m
+}
+
+// sortedOnce brings what is known of subscriptions into the order of their ids, each once.
+func sortedOnce[T comparable](all []T, id func(T) SubscriptionID) []T {
+	if len(all) < 2 {
+		return all
+	}
+	slices.SortFunc(all, func(a, b T) int { return compareIDs(id(a), id(b)) })
+	return slices.Compact(all)
 }
 
 // needs notes that a target depends on the message's data.

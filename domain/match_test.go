@@ -56,6 +56,8 @@ func TestMatching(t *testing.T) {
 		{"a", "", []byte{1, 4}, nil},
 		{"ab", "", []byte{1, 4}, nil},
 		{"hooklog.x", "", []byte{11}, nil},
+		{"a.", "", []byte{1, 4}, nil},
+		{"", "", []byte{1, 4}, nil},
 	} {
 		var want Matching
 		for _, n := range c.targets {
