@@ -11,7 +11,8 @@
 //
 // Each batch of facts is one batch of the store that also holds the checkpoint, and the store has no write-ahead log.
 // A crash loses the batches that were not flushed, always the latest ones, and with each its checkpoint; so the store
-// always stands exactly as it did after some earlier fact, and the fold goes on from there.
+// always stands exactly as it did after some earlier fact, and the fold goes on from there. Until a fold is at the head
+// of the log for the first time, it reads ahead and commits several batches as one; nobody sees what is between.
 //
 // # Rebuilding
 //
