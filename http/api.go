@@ -12,7 +12,6 @@ import (
 	"github.com/rs/zerolog"
 
 	"github.com/hooklog/hooklog/commands"
-	"github.com/hooklog/hooklog/http/openapi"
 )
 
 // Positions lets a request wait until this node has folded what another request wrote.
@@ -83,8 +82,6 @@ type API struct {
 	windows  *windows
 	throttle *throttle
 	metrics  *metrics
-	// descriptions are what is served below /openapi/.
-	descriptions *openapi.Descriptions
 	// simulating holds a token for each simulation under way.
 	simulating chan struct{}
 }
@@ -97,9 +94,6 @@ func New(c Config) (*API, error) {
 	a := &API{Config: c.withDefaults(), simulating: make(chan struct{}, maxSimulations)}
 	var err error
 	if a.metrics, err = newMetrics(a.Registry); err != nil {
-		return nil, err
-	}
-	if a.descriptions, err = openapi.Load(); err != nil {
 		return nil, err
 	}
 	a.windows, a.throttle = newWindows(a.Now), newThrottle(a.FailedAuthentications, a.Now)

@@ -8,16 +8,24 @@ import (
 	"github.com/hooklog/hooklog/http/openapi"
 )
 
-// listDescriptions shows which surfaces there are.
+// listDescriptions shows which surfaces there are. The first who asks waits until they are read, so that a start need not.
 func (x *exchange) listDescriptions() error {
-	x.html(x.descriptions.Index, openapi.Policy)
+	d, err := openapi.Load()
+	if err != nil {
+		return err
+	}
+	x.html(d.Index, openapi.Policy)
 	return nil
 }
 
 // showDescription shows a surface's description: as a page, or as a document that its ending names.
 func (x *exchange) showDescription() error {
+	d, err := openapi.Load()
+	if err != nil {
+		return err
+	}
 	name, ending, _ := strings.Cut(x.variable("document"), ".")
-	for _, s := range x.descriptions.Surfaces {
+	for _, s := range d.Surfaces {
 		if s.Name != name {
 			continue
 		}
