@@ -76,10 +76,7 @@ func (d *Dispatcher) end(t *task, r result) *task {
 
 // finish gives a slot back and lets the tasks run that can: all but one on goroutines of their own.
 func (d *Dispatcher) finish(t *task, r result) *task {
-	next, room := d.lanes.finish(t, r)
-	if room {
-		pulse(d.roomMade)
-	}
+	next := d.lanes.finish(t, r)
 	if len(next) == 0 {
 		return nil
 	}

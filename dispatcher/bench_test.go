@@ -36,7 +36,7 @@ func BenchmarkLanes(b *testing.B) {
 				if len(running) == 0 {
 					b.Fatal("nothing runs")
 				}
-				next, _ := x.finish(running[0], result{succeeded: true, underway: true, took: fast.took, brake: -1})
+				next := x.finish(running[0], result{succeeded: true, underway: true, took: fast.took, brake: -1})
 				running[0].made.recorded(eventlog.PositionOf(0, uint64(i)))
 				if i%turnEvery == 0 {
 					x.made.turn(eventlog.PositionOf(0, uint64(i)))

@@ -50,7 +50,7 @@ func (d *Dispatcher) rest(ctx context.Context, round time.Time) error {
 	case <-timer.C:
 		return nil
 	case <-d.Fold.DueChanged():
-	case <-d.roomMade:
+	case <-d.lanes.roomMade:
 	}
 	pause := time.NewTimer(clockRest)
 	defer pause.Stop()
@@ -109,7 +109,8 @@ func (d *Dispatcher) offerOverflow(ctx context.Context, now time.Time) {
 	}
 }
 
-// offerDue goes through the due index and offers each subscription's deliveries as its lane has room, oldest first.
+// offerDue goes through the due index and offers each subscription's deliveries as its lane has room, oldest first, until
+// as much is on its way as may be.
 func (d *Dispatcher) offerDue(ctx context.Context, now time.Time) {
 	d.Fold.DueSubscriptions(now, func(id domain.SubscriptionID, _ time.Time) bool {
 		s, ok := d.Fold.Subscription(id)
@@ -134,7 +135,7 @@ func (d *Dispatcher) offerDue(ctx context.Context, now time.Time) {
 			}
 			d.offer(ctx, lane, w.Delivery, domain.OfferGrace)
 		}
-		return ctx.Err() == nil
+		return ctx.Err() == nil && d.lanes.mayOffer()
 	})
 }
 

@@ -148,7 +148,6 @@ type Dispatcher struct {
 	offering   sync.WaitGroup  // the goroutines that record RetryDue
 	offers     chan struct{}   // a token for each RetryDue being recorded
 	joined     chan struct{}   // closed when the group exists
-	roomMade   chan struct{}   // capacity 1: pulses when a lane that has a backlog may have room
 	hard       context.Context // ends StopGrace after Run's context; attempts run under it
 	refused    atomic.Uint64
 }
@@ -186,12 +185,12 @@ func New(c Config) (*Dispatcher, error) {
 	if c.Observe == nil {
 		c.Observe = func(Observation) {}
 	}
-	limits, err := c.Limits.withDefaults()
+	limits, err := c.Limits.withDefaults(c.Alone)
 	if err != nil {
 		return nil, err
 	}
 	c.Limits = limits
-	d := &Dispatcher{Config: c, recording: make(chan *recording, recordingsAtOnce), offers: make(chan struct{}, offersAtOnce), joined: make(chan struct{}), roomMade: make(chan struct{}, 1)}
+	d := &Dispatcher{Config: c, recording: make(chan *recording, recordingsAtOnce), offers: make(chan struct{}, offersAtOnce), joined: make(chan struct{})}
 	d.lanes = newLanes(limits)
 	return d, nil
 }

@@ -59,6 +59,6 @@ func (d *Dispatcher) settleElsewhere() {
 		d.lanes.release(o.lane, o.of.ID(), false)
 	}
 	if len(settled) > 0 {
-		pulse(d.roomMade)
+		pulse(d.lanes.roomMade)
 	}
 }

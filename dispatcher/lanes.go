@@ -23,15 +23,28 @@ type Limits struct {
 	Handed int
 	// Queue is how many tasks may wait in a lane (256) that does not answer fast.
 	Queue int
+	// Offered is the most retries on their way from the clock through the log to the group: what is published meanwhile
+	// stands behind no more of them (64). Beside other nodes, which are handed most of what this one offers, it is 1,024.
+	Offered int
 	// Wait is the longest that a task waits for a slot before it is left to the clock (5 s).
 	Wait time.Duration
 }
 
-func (l Limits) withDefaults() (Limits, error) {
+// Defaults of Limits.Offered.
+const (
+	offeredAlone  = 64
+	offeredBeside = 1024
+)
+
+func (l Limits) withDefaults(alone bool) (Limits, error) {
+	offered := offeredBeside
+	if alone {
+		offered = offeredAlone
+	}
 	for _, m := range []struct {
 		n   *int
 		def int
-	}{{&l.Lane, 16}, {&l.LaneStart, 4}, {&l.Host, 64}, {&l.Process, 512}, {&l.Handed, 1024}, {&l.Recovery, 100}, {&l.Queue, 256}} {
+	}{{&l.Lane, 16}, {&l.LaneStart, 4}, {&l.Host, 64}, {&l.Process, 512}, {&l.Handed, 1024}, {&l.Recovery, 100}, {&l.Queue, 256}, {&l.Offered, offered}} {
 		if *m.n < 0 {
 			return l, errors.New("dispatcher: a limit is negative")
 		}
@@ -78,6 +91,10 @@ type lanes struct {
 	made    made
 	running int
 	left    int
+	// offered counts what is reserved in all lanes.
+	offered int
+	// roomMade pulses when a lane that has a backlog may have room, and when the clock may offer again. Its capacity is 1.
+	roomMade chan struct{}
 	// paced pulses when a task waits in a lane that has a pace. Its capacity is 1.
 	paced chan struct{}
 	// current is the organization that was active last, switched when another was before it.
@@ -87,7 +104,8 @@ type lanes struct {
 
 func newLanes(limits Limits) *lanes {
 	return &lanes{limits: limits, lanes: map[domain.SubscriptionID]*lane{}, hosts: map[string]*host{},
-		tenants: map[domain.OrganizationID]*tenant{}, waiting: map[*lane]struct{}{}, leaving: map[*lane]struct{}{}, paced: make(chan struct{}, 1), made: newMade()}
+		tenants: map[domain.OrganizationID]*tenant{}, waiting: map[*lane]struct{}{}, leaving: map[*lane]struct{}{},
+		made: newMade(), roomMade: make(chan struct{}, 1), paced: make(chan struct{}, 1)}
 }
 
 // of returns the lane of a subscription, making it if there is none. brake is what is known of the subscription's
@@ -150,12 +168,11 @@ func (x *lanes) submit(t *task) admission {
 	x.noteActive(l.org.id, now)
 	if _, busy := l.busy[t.id]; busy || x.made.stale(t.id, t.known.Attempts) {
 		if t.offered {
-			delete(l.reserved, t.id)
+			x.unreserve(l, t.id)
 		}
 		return duplicate
 	}
-	if _, kept := l.reserved[t.id]; kept {
-		delete(l.reserved, t.id)
+	if x.unreserve(l, t.id) {
 		t.offered = true
 	}
 	x.forget(l, t.id)
@@ -222,8 +239,8 @@ func (x *lanes) start(l *lane, t *task) {
 	x.running++
 }
 
-// finish gives a slot back and returns the tasks that can start now. It reports whether the clock may have room.
-func (x *lanes) finish(t *task, r result) (next []*task, room bool) {
+// finish gives a slot back and returns the tasks that can start now.
+func (x *lanes) finish(t *task, r result) []*task {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	l := t.lane
@@ -241,7 +258,11 @@ func (x *lanes) finish(t *task, r result) (next []*task, room bool) {
 	l.adapt(r, x.limits)
 	x.markReady(l)
 	x.unblock(l.host)
-	return x.startReady(), l.backlog && l.room() > 0
+	next := x.startReady()
+	if l.backlog && l.room() > 0 {
+		pulse(x.roomMade)
+	}
+	return next
 }
 
 // unmake forgets an attempt whose outcome could not be recorded: it is made again.
@@ -384,20 +405,49 @@ func (x *lanes) reserve(l *lane, id domain.DeliveryID, attempts int) bool {
 	defer x.mu.Unlock()
 	_, busy := l.busy[id]
 	_, kept := l.reserved[id]
-	if busy || kept || l.room() <= 0 || x.made.stale(id, attempts) {
+	if busy || kept || l.room() <= 0 || x.offered >= x.limits.Offered || x.made.stale(id, attempts) {
 		return false
 	}
 	l.reserved[id] = time.Now()
+	x.offered++
 	return true
+}
+
+// unreserve gives back room that reserve kept, if so, and wakes the clock when half of what it may offer has gone its way.
+func (x *lanes) unreserve(l *lane, id domain.DeliveryID) (kept bool) {
+	if _, kept = l.reserved[id]; !kept {
+		return false
+	}
+	delete(l.reserved, id)
+	if x.offered--; x.offered == x.limits.Offered/2 {
+		pulse(x.roomMade)
+	}
+	return true
+}
+
+// mayOffer reports whether the clock may offer more.
+func (x *lanes) mayOffer() bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.offered < x.limits.Offered
 }
 
 // release gives back room that reserve kept, and forgets that the delivery was left.
 func (x *lanes) release(l *lane, id domain.DeliveryID, forget bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	delete(l.reserved, id)
+	x.unreserve(l, id)
 	if forget {
 		x.forget(l, id)
+	}
+}
+
+// pass gives back room that was kept for a delivery that was handed out and is not attempted after all.
+func (x *lanes) pass(s domain.SubscriptionID, id domain.DeliveryID) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if l, ok := x.lanes[s]; ok {
+		x.unreserve(l, id)
 	}
 }
 
@@ -405,7 +455,7 @@ func (x *lanes) release(l *lane, id domain.DeliveryID, forget bool) {
 func (x *lanes) roomOf(l *lane) int {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	return max(0, min(l.room(), x.limits.Process-x.running))
+	return max(0, min(l.room(), x.limits.Process-x.running, x.limits.Offered-x.offered))
 }
 
 // setBacklog notes whether the clock has more for a lane than there was room for.
@@ -482,7 +532,7 @@ func (x *lanes) sweep(folded eventlog.Position) {
 	for id, l := range x.lanes {
 		for d, at := range l.reserved {
 			if now.Sub(at) >= reservedFor {
-				delete(l.reserved, d)
+				x.unreserve(l, d)
 			}
 		}
 		if l.idle() && now.Sub(l.lastUsed) >= idleFor {

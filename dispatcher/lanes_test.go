@@ -20,7 +20,7 @@ type bench struct {
 }
 
 func newBench(t interface{ Fatal(...any) }, l Limits) *bench {
-	limits, err := l.withDefaults()
+	limits, err := l.withDefaults(true)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func TestALaneRunsAsManyAsItsLimitAndQueuesTheRest(t *testing.T) {
 	if got := []admission{b.submit(first), b.submit(second), b.submit(third)}; !slices.Equal(got, []admission{started, started, queued}) {
 		t.Fatalf("got %v", got)
 	}
-	next, _ := b.finish(first, fast)
+	next := b.finish(first, fast)
 	if len(next) != 1 || next[0] != third {
 		t.Fatalf("finishing one starts %v, want the third", next)
 	}
@@ -100,6 +100,43 @@ func TestALaneShrinksWithTimeoutsAndGrowsWithSuccesses(t *testing.T) {
 	}
 	if l.limit < b.limits.Lane {
 		t.Fatalf("limit after successes is %d, want at least %d", l.limit, b.limits.Lane)
+	}
+}
+
+// What the clock offers goes through the log, and so does what is published: of the former only so much may be on its way,
+// over all lanes.
+func TestOnlySoManyRetriesAreOnTheirWay(t *testing.T) {
+	b := newBench(t, Limits{Offered: 4})
+	var tasks []*task
+	offer := func(l *lane) bool {
+		x := b.task(l)
+		tasks = append(tasks, x)
+		return b.reserve(l, x.id, 0)
+	}
+	woken := func() bool {
+		select {
+		case <-b.roomMade:
+			return true
+		default:
+			return false
+		}
+	}
+	one, two := b.lane(1, 1, "a:443"), b.lane(2, 2, "b:443")
+	for i, l := range []*lane{one, one, two, two} {
+		if !b.mayOffer() || b.roomOf(l) == 0 || !offer(l) {
+			t.Fatalf("only %d could be offered, want 4", i)
+		}
+	}
+	if b.mayOffer() || b.roomOf(one) != 0 || offer(b.lane(3, 3, "c:443")) {
+		t.Fatal("more than Offered could be offered")
+	}
+	if got := b.submit(tasks[0]); got != started || !tasks[0].offered || woken() {
+		t.Fatalf("the first one handed out: %v, offered %v", got, tasks[0].offered)
+	}
+	b.pass(one.id, tasks[1].id) // it turned out to have ended
+	b.pass(one.id, tasks[1].id)
+	if !woken() || b.roomOf(two) != 2 {
+		t.Fatalf("half of what was on its way has come: the clock must be woken, and may offer 2 more; room is %d", b.roomOf(two))
 	}
 }
 
@@ -168,7 +205,7 @@ func TestAHostHasItsOwnBound(t *testing.T) {
 	if got := b.submit(b.task(b.lane(1, 99, "else:443"))); got != started {
 		t.Fatalf("another host: got %v, want started", got)
 	}
-	next, _ := b.finish(tasks[0], fast)
+	next := b.finish(tasks[0], fast)
 	if len(next) != 1 || next[0] != tasks[3] {
 		t.Fatalf("finishing one starts %v, want the one that waited for the host", next)
 	}
@@ -260,7 +297,7 @@ func TestLanesKeepTheirBoundsWhateverHappens(t *testing.T) {
 				r.timedOut = !r.succeeded
 				done := running[i]
 				running = slices.Delete(running, i, i+1)
-				next, _ := b.finish(done, r)
+				next := b.finish(done, r)
 				start(next...)
 				for _, n := range next {
 					waiting = slices.DeleteFunc(waiting, func(w *task) bool { return w == n })
@@ -269,7 +306,7 @@ func TestLanesKeepTheirBoundsWhateverHappens(t *testing.T) {
 			b.check(t, len(running), len(waiting))
 		}
 		for len(running) > 0 {
-			next, _ := b.finish(running[0], fast)
+			next := b.finish(running[0], fast)
 			running = append(running[1:], next...)
 		}
 		if s := b.stats(); s.Running != 0 {
@@ -323,7 +360,7 @@ func TestOfferedTasksWaitInTheOrderOfTheirTime(t *testing.T) {
 		}
 	}
 	for i, x := range append(want, direct) {
-		next, _ := b.finish(first, result{succeeded: true, took: time.Millisecond, brake: -1})
+		next := b.finish(first, result{succeeded: true, took: time.Millisecond, brake: -1})
 		if len(next) != 1 || next[0] != x {
 			t.Fatalf("task %d starts out of order", i)
 		}

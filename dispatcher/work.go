@@ -192,16 +192,12 @@ func (d *Dispatcher) awaitParts(ctx context.Context, w *work, f domain.Fact) err
 // take looks at a delivery and, if it is the one that is asked for, submits the attempt to its lane.
 // The attempt of a fact's only target runs right here.
 func (d *Dispatcher) take(ctx context.Context, w *work, t target, alone bool) error {
-	known, found, err := d.look(ctx, w, t)
-	if err != nil || !found || !known.Open() || !t.asks(known) {
+	known, s, wanted, err := d.wanted(ctx, w, t)
+	if !wanted {
+		if t.offered {
+			d.lanes.pass(t.of.Subscription, t.of.ID())
+		}
 		return err
-	}
-	if known.Ordered && !t.offered {
-		return nil // its turn is the clock's to tell
-	}
-	s, ok := d.Fold.Subscription(t.of.Subscription)
-	if !ok || !s.Active() {
-		return nil
 	}
 	lane := d.laneOf(s)
 	task := &task{id: t.of.ID(), of: t.of, known: known, work: w, lane: lane, offered: t.offered}
@@ -217,6 +213,19 @@ func (d *Dispatcher) take(ctx context.Context, w *work, t target, alone bool) er
 		w.pending.Done()
 	}
 	return nil
+}
+
+// wanted finds a delivery and its subscription, and reports whether the attempt that is asked for is to be made.
+func (d *Dispatcher) wanted(ctx context.Context, w *work, t target) (known domain.Delivery, s domain.Subscription, ok bool, err error) {
+	known, found, err := d.look(ctx, w, t)
+	if err != nil || !found || !known.Open() || !t.asks(known) {
+		return known, s, false, err
+	}
+	if known.Ordered && !t.offered {
+		return known, s, false, nil // its turn is the clock's to tell
+	}
+	s, ok = d.Fold.Subscription(t.of.Subscription)
+	return known, s, ok && s.Active(), nil
 }
 
 // look finds out how a delivery stands: in this node's fold, or in its stream where somebody else may have handled the
