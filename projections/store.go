@@ -17,11 +17,13 @@ import (
 // format is the version of everything in the store. A store of another version is dropped and folded again.
 const format = "hooklog-projections-2"
 
-// Sizes of the store. Memtables are charged to the block cache, so the cache is the larger by far.
+// Sizes of the store. Memtables are charged to the block cache, so the cache is larger than the two that there mostly are, one
+// that is written and one that is flushed. The larger they are, the fewer runs there are to merge: with 16 MiB flushes and
+// merges took a third less CPU under load than with 8.
 const (
-	cacheSize    = 48 << 20
-	memTableSize = 8 << 20
-	memTables    = 4
+	cacheSize    = 56 << 20
+	memTableSize = 16 << 20
+	memTables    = 3
 	blockSize    = 8 << 10
 	filterBits   = 10
 	maxOpenFiles = 256
