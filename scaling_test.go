@@ -14,7 +14,7 @@ const (
 	servingMicros = 125 // CPU of the processes of one node for a delivery: everything but folding
 	foldingMicros = 21  // CPU for folding its two facts, on every node
 	deliveryBytes = 2020
-	refoldedFacts = 125_000 // a second
+	refoldedFacts = 169_000 // a second
 	modelBytes    = 150
 )
 
