@@ -84,14 +84,19 @@ func (s *server) start(ctx context.Context) error {
 	return err
 }
 
+// look asks the listener that is for operators.
+func (s *server) look(ctx context.Context, path string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.control+path, nil)
+	if err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(req)
+}
+
 // ready waits for the server to say that it is.
 func (s *server) ready(ctx context.Context) error {
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.control+"/readyz", nil)
-		if err != nil {
-			return err
-		}
-		resp, err := http.DefaultClient.Do(req)
+		resp, err := s.look(ctx, "/readyz")
 		if err == nil {
 			resp.Body.Close()
 			if resp.StatusCode == http.StatusOK {
@@ -110,11 +115,7 @@ func (s *server) ready(ctx context.Context) error {
 
 // live reports whether the server's fold follows the head of the log.
 func (s *server) live(ctx context.Context) (bool, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.control+"/readyz", nil)
-	if err != nil {
-		return false, err
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.look(ctx, "/readyz")
 	if err != nil {
 		return false, err
 	}

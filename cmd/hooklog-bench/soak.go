@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -116,11 +115,7 @@ func (s *server) lookOften(ctx context.Context, every time.Duration) (health, er
 
 // metric reads one number without labels from /metrics.
 func (s *server) metric(ctx context.Context, name string) (float64, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.control+"/metrics", nil)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.look(ctx, "/metrics")
 	if err != nil {
 		return 0, err
 	}

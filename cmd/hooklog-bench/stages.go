@@ -137,12 +137,7 @@ func (b *bench) measureStages(ctx context.Context, p *part) error {
 
 // profileCPU profiles the server for whole seconds.
 func (s *server) profileCPU(ctx context.Context, length time.Duration) (*profile.Profile, error) {
-	url := fmt.Sprintf("http://%s/debug/pprof/profile?seconds=%d", s.control, int(length.Seconds()))
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.look(ctx, fmt.Sprintf("/debug/pprof/profile?seconds=%d", int(length.Seconds())))
 	if err != nil {
 		return nil, err
 	}
