@@ -466,11 +466,12 @@ func (x *lanes) setBacklog(l *lane, backlog bool) {
 	x.markReady(l)
 }
 
-// leftIn returns deliveries that were left to the clock by lanes that have room.
+// leftIn returns deliveries that were left to the clock by lanes that have room, no more than the clock may offer.
 func (x *lanes) leftIn(limit int) []leftDelivery {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var found []leftDelivery
+	limit = min(limit, x.limits.Offered-x.offered)
 	for l := range x.leaving {
 		room := l.room()
 		for id, of := range l.left {
@@ -491,6 +492,9 @@ func (x *lanes) overflowing() []overflow {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	var found []overflow
+	if x.offered >= x.limits.Offered {
+		return nil // nothing of it could be offered
+	}
 	for l := range x.leaving {
 		if room := l.room(); !l.overflow.IsZero() && room > 0 && len(l.left) < maxLeftPerLane/2 {
 			found = append(found, overflow{l, l.overflow, room})
