@@ -17,17 +17,21 @@ import (
 
 // MAC returns a tag over parts: their number, order and bounds count, so ("ab","c") and ("a","bc") differ. The tag
 // names the key it was made with; after a rotation VerifyMAC still accepts it.
-func (k *Keyset) MAC(parts ...[]byte) []byte {
+func (k *Keyset) MAC(parts ...[]byte) []byte { return k.AppendMAC(nil, parts...) }
+
+// AppendMAC appends what MAC returns.
+func (k *Keyset) AppendMAC(b []byte, parts ...[]byte) []byte {
 	primary := k.macs[0]
-	return primary.append(slices.Clip(primary.prefix), parts)
+	s := primary.borrow()
+	defer primary.states.Put(s)
+	return append(b, s.sum(primary.prefix, parts)...)
 }
 
 // VerifyMAC returns nil if tag is a MAC over exactly these parts by this keyset or one it was rotated from, else
 // ErrMAC. It compares in constant time.
 func (k *Keyset) VerifyMAC(tag []byte, parts ...[]byte) error {
-	var room [64]byte
 	for _, m := range k.macs {
-		if hmac.Equal(tag, m.append(append(room[:0], m.prefix...), parts)) {
+		if m.verify(tag, parts) {
 			return nil
 		}
 	}
@@ -38,21 +42,34 @@ func (k *Keyset) VerifyMAC(tag []byte, parts ...[]byte) error {
 // states: a MAC is made and checked for every message. Making, keeping and rotating keys stays Tink's.
 type macKey struct {
 	prefix []byte    // Tink's: it names the key
-	states sync.Pool // of hash.Hash, keyed
+	states sync.Pool // of *macState
 }
 
-// append appends the MAC over each part after its length as 8 bytes: no two lists of parts give the same bytes.
-func (m *macKey) append(b []byte, parts [][]byte) []byte {
-	h := m.states.Get().(hash.Hash)
-	defer m.states.Put(h)
-	h.Reset()
-	var length [8]byte
+// macState is a keyed hash, with room for a length and a tag: they pass an interface, so each would be allocated.
+type macState struct {
+	hash   hash.Hash
+	length [8]byte
+	tag    [64]byte
+}
+
+func (m *macKey) borrow() *macState { return m.states.Get().(*macState) }
+
+func (m *macKey) verify(tag []byte, parts [][]byte) bool {
+	s := m.borrow()
+	defer m.states.Put(s)
+	return hmac.Equal(tag, s.sum(m.prefix, parts))
+}
+
+// sum returns the prefix and the MAC over each part after its length as 8 bytes: no two lists of parts give the same bytes.
+// It is good until the next call.
+func (s *macState) sum(prefix []byte, parts [][]byte) []byte {
+	s.hash.Reset()
 	for _, part := range parts {
-		binary.BigEndian.PutUint64(length[:], uint64(len(part)))
-		h.Write(length[:])
-		h.Write(part)
+		binary.BigEndian.PutUint64(s.length[:], uint64(len(part)))
+		s.hash.Write(s.length[:])
+		s.hash.Write(part)
 	}
-	return h.Sum(b)
+	return s.hash.Sum(append(s.tag[:0], prefix...))
 }
 
 // macKeys takes the keys out of a Tink keyset, the primary first.
@@ -93,6 +110,6 @@ func newMACKey(entry *keyset.Entry) (*macKey, error) {
 	}
 	secret := key.KeyBytes().Data(insecuresecretdataaccess.Token{})
 	m := &macKey{prefix: key.OutputPrefix()}
-	m.states.New = func() any { return hmac.New(sha256.New, secret) }
+	m.states.New = func() any { return &macState{hash: hmac.New(sha256.New, secret)} }
 	return m, nil
 }

@@ -30,11 +30,19 @@ func NewToken(random io.Reader) (string, error) {
 // but 256 random bits cannot be guessed at any speed nor found in a table, and a credential is checked on every
 // request. Never use it for a password.
 func HashSecret(secret string) string {
-	sum := sha256.Sum256([]byte(secret))
-	return hashPrefix + hex.EncodeToString(sum[:])
+	b := hashSecret(secret)
+	return string(b[:])
+}
+
+// hashSecret is HashSecret for who only compares, as every request does: nothing is allocated for it.
+func hashSecret(secret string) (b [len(hashPrefix) + 2*sha256.Size]byte) {
+	sum := sha256.Sum256(append(make([]byte, 0, 256), secret...)) // no secret of a token is longer
+	hex.Encode(b[copy(b[:], hashPrefix):], sum[:])
+	return b
 }
 
 // EqualHash tells, in a time that does not depend on either, whether hash is HashSecret of secret.
 func EqualHash(hash, secret string) bool {
-	return subtle.ConstantTimeCompare([]byte(hash), []byte(HashSecret(secret))) == 1
+	own := hashSecret(secret)
+	return subtle.ConstantTimeCompare([]byte(hash), own[:]) == 1
 }
