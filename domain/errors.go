@@ -56,8 +56,7 @@ func RefuseFields(fields ...FieldError) error {
 
 // CodeOf returns the code of a refusal, or 0 if err is none.
 func CodeOf(err error) Code {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Code
 	}
 	return 0

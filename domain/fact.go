@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -136,9 +137,9 @@ func FactTypes() []string {
 
 // Authenticator makes and checks the MACs of facts; sealing.Keyset is one.
 type Authenticator interface {
-	// MAC returns a tag over the parts, each delimited.
-	MAC(parts ...[]byte) []byte
-	// VerifyMAC fails, in constant time, unless MAC over the parts gave mac under a live key.
+	// AppendMAC appends a tag over the parts, each delimited.
+	AppendMAC(b []byte, parts ...[]byte) []byte
+	// VerifyMAC fails, in constant time, unless AppendMAC over the parts gave mac under a live key.
 	VerifyMAC(mac []byte, parts ...[]byte) error
 }
 
@@ -179,14 +180,15 @@ type Place struct {
 func (c *Codec) Encode(at Place, f Fact, m Meta) (Encoded, error) {
 	e := Encoded{Type: f.FactType()}
 	m.At = Time(m.At)
-	var hot, hotMeta bool
-	var err error
-	if e.Data, hot, err = encodeFact(f); err != nil {
+	data, hot, err := encodeFact(make([]byte, 0, hotSize(f)+metaSize), f)
+	if err != nil {
 		return Encoded{}, fmt.Errorf("encode %s: %w", e.Type, err)
 	}
-	if e.Metadata, hotMeta, err = encodeMeta(make([]byte, 0, metaSize), m); err != nil {
+	metadata, hotMeta, err := encodeMeta(data[len(data):], m) // in the room that is left, since who keeps one keeps both
+	if err != nil {
 		return Encoded{}, err
 	}
+	e.Data, e.Metadata = slices.Clip(data), metadata
 	if c.kinds[e.Type].authenticated {
 		e.Metadata = c.seal(at, e)
 	}
@@ -256,12 +258,12 @@ func (c *Codec) upcast(typ string, data []byte) (string, []byte, error) {
 	}
 }
 
-// encodeFact writes a fact's data without escaping <, > and &, and says whether it is a hot fact's plain spelling.
-func encodeFact(f Fact) (data []byte, hot bool, err error) {
-	if data, ok := writeHot(make([]byte, 0, hotSize(f)), f); ok {
+// encodeFact appends a fact's data without escaping <, > and &, and says whether it is a hot fact's plain spelling.
+func encodeFact(b []byte, f Fact) (data []byte, hot bool, err error) {
+	if data, ok := writeHot(b, f); ok {
 		return data, true, nil
 	}
-	data, err = appendJSON(nil, f)
+	data, err = appendJSON(b, f)
 	return data, false, err
 }
 

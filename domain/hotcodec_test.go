@@ -231,7 +231,7 @@ func BenchmarkWrite(b *testing.B) {
 		b.Run(name+"/hand", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := encodeFact(f); err != nil {
+				if _, _, err := encodeFact(make([]byte, 0, hotSize(f)), f); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -250,7 +250,7 @@ func BenchmarkWrite(b *testing.B) {
 func BenchmarkRead(b *testing.B) {
 	for _, f := range ordinaryFacts() {
 		name := strings.TrimSuffix(strings.TrimPrefix(f.FactType(), TypePrefix), ".v1")
-		data, _, err := encodeFact(f)
+		data, _, err := encodeFact(make([]byte, 0, hotSize(f)), f)
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -3,7 +3,6 @@ package domain
 import (
 	"crypto/sha256"
 	"encoding/binary"
-	"fmt"
 	"time"
 
 	"github.com/hooklog/hooklog/webhook"
@@ -161,10 +160,18 @@ func readID[K kind, T string | []byte](s T) (ID[K], bool) {
 func parseID[K kind, T string | []byte](s T) (ID[K], error) {
 	id, ok := readID[K](s)
 	if !ok {
-		var k K
-		return ID[K]{}, fmt.Errorf("not an id beginning with %s", k.prefix())
+		return ID[K]{}, idError[K]{}
 	}
 	return id, nil
+}
+
+// idError says that a text is no id of a kind. Many a text is tried as an id before it is taken for a name, so it costs nothing.
+type idError[K kind] struct{}
+
+// Error names what an id of the kind begins with.
+func (idError[K]) Error() string {
+	var k K
+	return "not an id beginning with " + k.prefix()
 }
 
 // DeriveMessageID makes the message id of a publisher's own id: the same organization and id give the same message id

@@ -43,7 +43,7 @@ func (c *Codec) seal(at Place, e Encoded) []byte {
 	defer c.giveBack(s)
 	s.lay(at, e.Type, e.Data)
 	s.parts[5] = e.Metadata
-	mac := c.keys.MAC(s.parts[:]...)
+	mac := c.keys.AppendMAC(s.mac[:0], s.parts[:]...)
 	b := append(e.Metadata[:len(e.Metadata)-1], macOpen...)
 	return append(macText.AppendEncode(b, mac), macClose...)
 }

@@ -77,8 +77,7 @@ func NoticeOfStream(stream string) (NoticeID, bool) {
 }
 
 func streamOf[K kind](category string, id ID[K]) string {
-	b := make([]byte, 0, len(category)+40)
-	b = append(b, category...)
+	b := append(make([]byte, 0, 64), category...)
 	b, _ = id.AppendText(b)
 	return string(b)
 }
