@@ -147,12 +147,7 @@ func secretOf(k domain.Key, token string, now time.Time) (hash string, good bool
 	if !ok || id != k.ID || !k.Live(now) || !strings.HasPrefix(token, k.TokenPrefix()) {
 		return "", false
 	}
-	hashes := k.Hashes(now)
-	i := slices.IndexFunc(hashes, func(hash string) bool { return sealing.EqualHash(hash, secret) })
-	if i < 0 {
-		return "", false
-	}
-	return hashes[i], true
+	return k.Hash(now, func(hash string) bool { return sealing.EqualHash(hash, secret) })
 }
 
 func tokenOf(k domain.Key, secret string) sealing.Secret {

@@ -101,12 +101,15 @@ func (k Key) Live(now time.Time) bool {
 	return k.Exists() && k.RevokedAt.IsZero() && (k.ExpiresAt.IsZero() || now.Before(k.ExpiresAt))
 }
 
-// Hashes returns the hashes of the secrets that are good at the given time: the present one first.
-func (k Key) Hashes(now time.Time) []string {
-	if k.PreviousHash != "" && now.Before(k.PreviousUntil) {
-		return []string{k.SecretHash, k.PreviousHash}
+// Hash returns which hash of the secrets that are good at the given time fits, the present one asked first; false if none does.
+func (k Key) Hash(now time.Time, fits func(hash string) bool) (hash string, ok bool) {
+	switch {
+	case fits(k.SecretHash):
+		return k.SecretHash, true
+	case k.PreviousHash != "" && now.Before(k.PreviousUntil) && fits(k.PreviousHash):
+		return k.PreviousHash, true
 	}
-	return []string{k.SecretHash}
+	return "", false
 }
 
 // Has reports whether the key has a scope. An operator has all of them.

@@ -107,6 +107,18 @@ func key(facts ...Fact) Key {
 
 var issued = &KeyIssued{Organization: OrganizationID{1}, Scopes: []Scope{ScopeIdentity}, Mode: "live", SecretHash: "first"}
 
+// hashes returns which hashes of a key are asked, and checks that the one that fits is found.
+func hashes(k Key, at time.Time) []string {
+	var asked []string
+	_, found := k.Hash(at, func(hash string) bool { asked = append(asked, hash); return false })
+	for _, one := range asked {
+		if hash, ok := k.Hash(at, func(hash string) bool { return hash == one }); found || !ok || hash != one {
+			return nil
+		}
+	}
+	return asked
+}
+
 func TestARotatedKeyKeepsItsOldSecretForTheOverlap(t *testing.T) {
 	f, err := key(issued).DecideRotate("second", time.Hour, noon)
 	if err != nil {
@@ -118,7 +130,7 @@ func TestARotatedKeyKeepsItsOldSecretForTheOverlap(t *testing.T) {
 		at   time.Time
 		want []string
 	}{{noon, []string{"second", "first"}}, {end.Add(-1), []string{"second", "first"}}, {end, []string{"second"}}, {end.Add(1), []string{"second"}}} {
-		if got := k.Hashes(c.at); !slices.Equal(got, c.want) {
+		if got := hashes(k, c.at); !slices.Equal(got, c.want) {
 			t.Errorf("at %s: got %v, want %v", c.at, got, c.want)
 		}
 	}
@@ -126,7 +138,7 @@ func TestARotatedKeyKeepsItsOldSecretForTheOverlap(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := key(issued, f, again).Hashes(noon); !slices.Equal(got, []string{"third"}) {
+	if got := hashes(key(issued, f, again), noon); !slices.Equal(got, []string{"third"}) {
 		t.Errorf("rotated without overlap: got %v", got)
 	}
 }
