@@ -89,17 +89,21 @@ func New(c Config) (*Commands, error) {
 type idSource struct {
 	mu      sync.Mutex
 	entropy *ulid.MonotonicEntropy
+	// random is where the entropy of the next id is read to: kept, as it passes an interface.
+	random [10]byte
 }
 
 // next returns a new ULID for the given time. It panics only if the system has no randomness left to give.
 func (s *idSource) next(at time.Time) [16]byte {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id, err := ulid.New(ulid.Timestamp(at), s.entropy)
+	var id ulid.ULID
+	ms := ulid.Timestamp(at)
+	err := s.entropy.MonotonicRead(ms, s.random[:])
 	if errors.Is(err, ulid.ErrMonotonicOverflow) {
-		id, err = ulid.New(ulid.Timestamp(at), rand.Reader)
+		_, err = rand.Read(s.random[:])
 	}
-	if err != nil {
+	if err = errors.Join(err, id.SetTime(ms), id.SetEntropy(s.random[:])); err != nil {
 		panic(fmt.Sprintf("no randomness for a new id: %v", err))
 	}
 	return id

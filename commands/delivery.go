@@ -34,27 +34,43 @@ func (c *Commands) RecordOutcomeLater(ctx context.Context, by By, known domain.D
 	m := by.meta(c.Now())
 	m.Correlation, m.Causation = known.Of.Message.String(), causation(cause)
 	random := jitter()
-	stream := domain.DeliveryStream(known.Of.ID())
 	f := known.DecideOutcome(o, p, m.At, random)
-	outcome := c.appendLater(ctx, stream, atEnd(known), f, m)
+	of, roundRevision := known.Of, known.RoundRevision
+	appended, err := c.appendLater(ctx, domain.DeliveryStream(of.ID()), atEnd(known), f, m)
+	if err != nil {
+		return func() (domain.Fact, eventlog.Position, error) { return nil, eventlog.Position{}, err }
+	}
 	return func() (domain.Fact, eventlog.Position, error) {
-		a, err := outcome()
-		for tries := 1; ; tries++ {
-			switch {
-			case err == nil:
-				return f, a.Position, nil
-			case !errors.Is(err, eventlog.ErrRevisionConflict):
-				return nil, eventlog.Position{}, err
-			case tries == maxTries:
-				return nil, eventlog.Position{}, errBusy
-			}
-			if known, err = c.LoadDelivery(ctx, known.Of, known.RoundRevision); err != nil {
-				return nil, eventlog.Position{}, err
-			}
-			f = known.DecideOutcome(o, p, m.At, random)
-			a, err = c.append(ctx, stream, atEnd(known), f, m)
+		a, err := c.settled(appended)
+		if errors.Is(err, eventlog.ErrRevisionConflict) {
+			return c.recordAgain(ctx, of, roundRevision, m, func(d domain.Delivery) domain.Fact {
+				return d.DecideOutcome(o, p, m.At, random)
+			})
+		}
+		if err != nil {
+			return nil, eventlog.Position{}, err
+		}
+		return f, a.Position, nil
+	}
+}
+
+// recordAgain records what is decided about a delivery as the log has it, once somebody else was faster.
+func (c *Commands) recordAgain(ctx context.Context, of domain.DeliveryOf, roundRevision uint64, m domain.Meta, decide func(domain.Delivery) domain.Fact) (domain.Fact, eventlog.Position, error) {
+	for range maxTries - 1 {
+		known, err := c.LoadDelivery(ctx, of, roundRevision)
+		if err != nil {
+			return nil, eventlog.Position{}, err
+		}
+		f := decide(known)
+		a, err := c.append(ctx, domain.DeliveryStream(of.ID()), atEnd(known), f, m)
+		switch {
+		case err == nil:
+			return f, a.Position, nil
+		case !errors.Is(err, eventlog.ErrRevisionConflict):
+			return nil, eventlog.Position{}, err
 		}
 	}
+	return nil, eventlog.Position{}, errBusy
 }
 
 // OfferDelivery hands a due delivery out for its next attempt. It reports whether a fact was recorded: not if the

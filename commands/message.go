@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hooklog/hooklog/domain"
@@ -71,7 +72,9 @@ func (c *Commands) matched(p domain.Publication, data []byte, m domain.Meta) (*d
 	matching = matching.Filter(data)
 	f := &domain.MessagePublished{Organization: p.Organization, EventType: p.EventType, Client: p.Client, Seen: seen,
 		OccurredAt: m.At, Targets: []domain.Target{}, Total: len(matching.Targets), WithheldTotal: len(matching.Withheld)}
-	f.Targets = append(f.Targets, matching.Targets[:min(len(matching.Targets), domain.MaxTargets)]...)
+	if len(matching.Targets) > 0 {
+		f.Targets = slices.Clip(matching.Targets[:min(len(matching.Targets), domain.MaxTargets)])
+	}
 	if len(matching.Withheld) > 0 {
 		f.Withheld = matching.Withheld[:min(len(matching.Withheld), domain.MaxWithheld)]
 	}
@@ -136,12 +139,16 @@ func (c *Commands) publish(ctx context.Context, id domain.MessageID, f *domain.M
 	}
 	sum := sha256.Sum256(data)
 	f.PayloadSHA256 = sum[:]
-	if f.Payload, err = key.Seal(data, []byte(id.String())); err != nil {
+	owner, _ := id.MarshalText() // never fails
+	if f.Payload, err = key.Seal(data, owner); err != nil {
 		return nil, fmt.Errorf("seal the data of %s: %w", id, err)
 	}
-	outcome := c.appendLater(ctx, domain.MessageStream(id), eventlog.NoStream, f, m)
+	appended, err := c.appendLater(ctx, domain.MessageStream(id), eventlog.NoStream, f, m)
+	if err != nil {
+		return nil, err
+	}
 	return func() (Published, error) {
-		a, err := outcome()
+		a, err := c.settled(appended)
 		if err == nil && f.Total > len(f.Targets) {
 			err = c.completeTargets(ctx, id, targets, m)
 		}

@@ -162,17 +162,28 @@ func (c *Commands) settle(ctx context.Context, stream string, expected eventlog.
 	return a, nil
 }
 
-// appendLater hands one fact over to the end of a stream, as append does. wait is called once and tells what came of it.
-func (c *Commands) appendLater(ctx context.Context, stream string, expected eventlog.Expected, f domain.Fact, m domain.Meta) (wait func() (eventlog.Appended, error)) {
+// appending is an append on its way.
+type appending struct {
+	ctx      context.Context
+	stream   string
+	expected eventlog.Expected
+	events   []eventlog.Event
+	outcome  func() (eventlog.Appended, error)
+}
+
+// appendLater hands one fact over to the end of a stream, as append does; settled tells what came of it.
+func (c *Commands) appendLater(ctx context.Context, stream string, expected eventlog.Expected, f domain.Fact, m domain.Meta) (appending, error) {
 	events, err := c.encode(stream, expected, m, []domain.Fact{f})
 	if err != nil {
-		return func() (eventlog.Appended, error) { return eventlog.Appended{}, err }
+		return appending{}, err
 	}
-	outcome := c.handOver(ctx, stream, expected, events)
-	return func() (eventlog.Appended, error) {
-		a, err := outcome()
-		return c.settle(ctx, stream, expected, events, a, err)
-	}
+	return appending{ctx, stream, expected, events, c.handOver(ctx, stream, expected, events)}, nil
+}
+
+// settled waits for what came of an append. It is called once.
+func (c *Commands) settled(p appending) (eventlog.Appended, error) {
+	a, err := p.outcome()
+	return c.settle(p.ctx, p.stream, p.expected, p.events, a, err)
 }
 
 // handOver begins an append. Where the log wants to be waited for, a goroutine does.
