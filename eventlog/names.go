@@ -68,7 +68,14 @@ func (p Position) After(q Position) bool { return p.Compare(q) > 0 }
 
 // String returns the position as two hexadecimal numbers joined by a hyphen.
 func (p Position) String() string {
-	return strconv.FormatUint(p.high, 16) + "-" + strconv.FormatUint(p.low, 16)
+	b, _ := p.AppendText(make([]byte, 0, 33))
+	return string(b)
+}
+
+// AppendText appends what String returns. It never fails.
+func (p Position) AppendText(b []byte) ([]byte, error) {
+	b = append(strconv.AppendUint(b, p.high, 16), '-')
+	return strconv.AppendUint(b, p.low, 16), nil
 }
 
 // ParsePosition reads what String writes and refuses every other spelling.

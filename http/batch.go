@@ -23,7 +23,7 @@ type item struct {
 	// err refuses the item, if it is not nil; otherwise wait tells what came of it.
 	err  error
 	wait func() (commands.Published, error)
-	// done is closed once published and err are final.
+	// done is closed once published and err are final; nil for an item that nobody can wait for.
 	done      chan struct{}
 	published commands.Published
 }
@@ -32,6 +32,7 @@ type item struct {
 // results come out in order.
 type batch struct {
 	x   *exchange
+	by  commands.By
 	org domain.OrganizationID
 	// queue holds the items in order. Its capacity bounds how many are on their way. Who adds them closes it.
 	queue chan *item
@@ -43,14 +44,14 @@ type batch struct {
 }
 
 func (x *exchange) newBatch(org domain.OrganizationID) *batch {
-	return &batch{x: x, org: org, queue: make(chan *item, x.InFlight), room: semaphore.NewWeighted(maxBatchBytes),
+	return &batch{x: x, by: x.by(), org: org, queue: make(chan *item, x.InFlight), room: semaphore.NewWeighted(maxBatchBytes),
 		owns: map[string]*item{}}
 }
 
 // add begins to publish one message, given as JSON, or refused already by err. It waits for room, and for a message with
 // the same id of the publisher's own, and fails if ctx ends first. The bytes must stay as they are.
 func (b *batch) add(ctx context.Context, message []byte, err error) error {
-	i := &item{size: int64(len(message)), err: err, done: make(chan struct{})}
+	i := &item{size: int64(len(message)), err: err}
 	if err := b.room.Acquire(ctx, i.size); err != nil {
 		return err
 	}
@@ -73,12 +74,13 @@ func (b *batch) add(ctx context.Context, message []byte, err error) error {
 	}
 }
 
-// own notes that an item is on its way, and returns the one before it with the same id of the publisher's own.
+// own notes that an item with an id of the publisher's own is on its way, and returns the one before it with the same.
 func (b *batch) own(i *item) (before *item) {
 	own := i.publication.OwnID
 	if own == "" || i.err != nil {
 		return nil
 	}
+	i.done = make(chan struct{})
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	before, b.owns[own] = b.owns[own], i
@@ -88,16 +90,18 @@ func (b *batch) own(i *item) (before *item) {
 func (b *batch) begin(i *item) {
 	if i.err == nil {
 		defer b.x.caught(&i.err)
-		i.wait, i.err = b.x.accept(i.publication)
+		i.wait, i.err = b.x.accept(b.by, i.publication)
 	}
 }
 
 // finish waits for what comes of an item.
 func (b *batch) finish(i *item) {
-	defer close(i.done)
+	if i.done != nil {
+		defer close(i.done)
+	}
 	if i.err == nil {
 		defer b.x.caught(&i.err)
-		i.published, i.err = i.wait()
+		i.published, i.err = b.x.accepted(i.wait)
 	}
 }
 

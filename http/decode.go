@@ -73,23 +73,21 @@ func (x *exchange) readBody(limit int64) ([]byte, error) {
 	if x.r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
-	body := http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, limit)
 	if n := x.r.ContentLength; n >= 0 {
 		all := make([]byte, n)
-		_, err := io.ReadFull(body, all)
+		_, err := io.ReadFull(x.r.Body, all)
 		return all, bodyError(err, limit)
 	}
-	all, err := io.ReadAll(body)
+	all, err := io.ReadAll(http.MaxBytesReader(x.w.ResponseWriter, x.r.Body, limit))
 	return all, bodyError(err, limit)
 }
 
 // bodyError says what went wrong with reading a body.
 func bodyError(err error, limit int64) error {
-	var over *http.MaxBytesError
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &over):
+	}
+	if _, over := errors.AsType[*http.MaxBytesError](err); over {
 		return tooLarge(limit)
 	}
 	return badBody("could not be read to its end")

@@ -69,9 +69,8 @@ func (x *exchange) write(mediaType string, status int, document any) {
 
 // send sends bytes. That they do not arrive is the caller's loss: nothing here depends on it.
 func (x *exchange) send(mediaType string, status int, body []byte) {
-	h := x.w.Header()
-	h["Content-Type"] = []string{mediaType}
-	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	x.header("Content-Type", mediaType)
+	x.header("Content-Length", strconv.Itoa(len(body)))
 	x.w.WriteHeader(status)
 	if _, err := x.w.Write(body); err != nil {
 		x.Logger.Debug().Err(err).Str("request", x.id).Msg("the answer did not reach the caller")

@@ -3,6 +3,7 @@ package http
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"net/http"
 	"runtime/debug"
 	"time"
@@ -30,6 +31,9 @@ type exchange struct {
 	session *commands.Session
 	// quota is how the key's rate limit stands after this request.
 	quota quota
+	// values are those of the answer's headers, for which there is room in the exchange.
+	values []string
+	room   [4]string
 }
 
 // answer remembers the status that was sent.
@@ -74,7 +78,8 @@ func (a *API) serving(rt *route) handler {
 	}
 	return func(w http.ResponseWriter, r *http.Request, path map[string]string) {
 		x := &exchange{API: a, route: rt, w: answer{ResponseWriter: w}, r: r, path: path, id: requestID(r)}
-		w.Header()["X-Request-Id"] = []string{x.id}
+		x.values = x.room[:0]
+		x.header("X-Request-Id", x.id)
 		defer x.finish(time.Now())
 		if err := x.admit(); err != nil {
 			x.refuse(err)
@@ -151,6 +156,13 @@ func (x *exchange) caught(err *error) {
 	}
 }
 
+// header sets a header of the answer, named in its canonical spelling, to one value.
+func (x *exchange) header(name, value string) {
+	x.values = append(x.values, value)
+	last := len(x.values) - 1
+	x.w.Header()[name] = x.values[last : last+1 : last+1]
+}
+
 func (x *exchange) context() context.Context { return x.r.Context() }
 
 // by says on whose behalf the request's commands run.
@@ -170,7 +182,13 @@ func requestID(r *http.Request) string {
 	if given := r.Header["X-Request-Id"]; len(given) == 1 && saneRequestID(given[0]) {
 		return given[0]
 	}
-	return ulid.MustNew(ulid.Now(), rand.Reader).String()
+	var random [10]byte
+	rand.Read(random[:]) // never fails
+	var id ulid.ULID
+	if err := errors.Join(id.SetTime(ulid.Now()), id.SetEntropy(random[:])); err != nil {
+		panic(err) // a bug: a time and ten bytes fit
+	}
+	return id.String()
 }
 
 func saneRequestID(id string) bool {

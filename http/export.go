@@ -64,7 +64,7 @@ func (x *exchange) export(f projections.FactFilter, form exportForm) error {
 	if err := x.recordReading(f, form.name(), cursor != "", limit); err != nil {
 		return err
 	}
-	x.w.Header()["Content-Type"] = []string{form.mediaType()}
+	x.header("Content-Type", form.mediaType())
 	if x.r.Method == http.MethodHead {
 		x.w.WriteHeader(http.StatusOK)
 		return nil

@@ -22,7 +22,7 @@ type place interface {
 // wrote tells the place of a write.
 func (x *exchange) wrote(at place) {
 	if !at.IsZero() {
-		x.w.Header()[positionHeader] = []string{at.String()}
+		x.header(positionHeader, at.String())
 	}
 }
 

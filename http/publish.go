@@ -2,6 +2,7 @@ package http
 
 import (
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/hooklog/hooklog/commands"
@@ -56,37 +57,38 @@ func (x *exchange) publishSingle(org domain.OrganizationID, body []byte) error {
 	if err != nil {
 		return err
 	}
-	wait, err := x.accept(p)
+	wait, err := x.accept(x.by(), p)
 	if err != nil {
 		return err
 	}
-	published, err := wait()
+	published, err := x.accepted(wait)
 	if err != nil {
 		return err
 	}
-	x.wrote(published.Position)
+	x.header(positionHeader, published.Position.String())
 	b := append(make([]byte, 0, 128), '{')
 	x.send("application/json", http.StatusAccepted, append(appendPublished(b, published), '}', '\n'))
 	return nil
 }
 
-// accept publishes one message, unless there is no room for it. wait is called once and returns when it is durable.
-func (x *exchange) accept(p domain.Publication) (wait func() (commands.Published, error), err error) {
+// accept publishes one message, unless there is no room for it. wait is for accepted, and called once.
+func (x *exchange) accept(by commands.By, p domain.Publication) (wait func() (commands.Published, error), err error) {
 	if x.Pressure != nil {
 		if reason, after, refuse := x.Pressure.Refuse(); refuse {
 			return nil, refuseUntil(domain.Unavailable, after, "%s", reason)
 		}
 	}
-	outcome, err := x.Commands.PublishLater(x.context(), x.by(), p)
-	if err != nil {
+	if wait, err = x.Commands.PublishLater(x.context(), by, p); err != nil {
 		x.metrics.published(err)
-		return nil, err
 	}
-	return func() (commands.Published, error) {
-		published, err := outcome()
-		x.metrics.published(err)
-		return published, err
-	}, nil
+	return wait, err
+}
+
+// accepted returns when a message is durable.
+func (x *exchange) accepted(wait func() (commands.Published, error)) (commands.Published, error) {
+	published, err := wait()
+	x.metrics.published(err)
+	return published, err
 }
 
 // appendPublished appends the members that tell of an accepted message.
@@ -94,48 +96,48 @@ func appendPublished(b []byte, p commands.Published) []byte {
 	b = append(b, `"event_id":"`...)
 	b, _ = p.Message.AppendText(b) // never fails
 	b = append(b, `","position":"`...)
-	b = append(b, p.Position.String()...)
+	b, _ = p.Position.AppendText(b) // never fails
 	b = append(b, `","deliveries":`...)
 	return strconv.AppendInt(b, int64(p.Deliveries), 10)
 }
+
+// messageMembers are the members that a message may have. The first is required, as is data.
+var messageMembers = [...]string{"type", "data", "id", "client", "occurred_at"}
 
 // readPublication reads one message. Its data stays as it came, to be judged by who publishes it.
 func readPublication(org domain.OrganizationID, body []byte) (domain.Publication, error) {
 	p := domain.Publication{Organization: org}
 	var bad []domain.FieldError
-	var typeGiven bool
-	var seen [5]bool
+	var seen [len(messageMembers)]bool
 	walk := members{in: body}
 	for walk.next() {
-		var index int
-		var read reader
-		switch string(walk.name) {
-		case "type":
-			index, read, typeGiven = 0, text(&p.EventType), true
-		case "data":
-			index, p.Data = 1, walk.value
-		case "id":
-			index, read = 2, ownID(&p.OwnID)
-		case "client":
-			index, read = 3, text(&p.Client)
-		case "occurred_at":
-			index, read = 4, instant(&p.OccurredAt)
-		default:
+		i := slices.Index(messageMembers[:], string(walk.name))
+		if i < 0 {
 			bad = append(bad, unknownPublished(walk.name))
 			continue
 		}
-		if seen[index] {
-			return p, badBody("is not acceptable JSON: it has two members " + string(walk.name))
+		name := messageMembers[i]
+		if seen[i] {
+			return p, badBody("is not acceptable JSON: it has two members " + name)
 		}
-		seen[index] = true
-		if read != nil {
-			bad = append(bad, read(string(walk.name), walk.value)...)
+		seen[i] = true
+		switch name {
+		case "type":
+			bad = append(bad, text(&p.EventType)(name, walk.value)...)
+		case "data":
+			p.Data = walk.value
+		case "id":
+			bad = append(bad, ownID(&p.OwnID)(name, walk.value)...)
+		case "client":
+			bad = append(bad, text(&p.Client)(name, walk.value)...)
+		case "occurred_at":
+			bad = append(bad, instant(&p.OccurredAt)(name, walk.value)...)
 		}
 	}
 	if walk.err != nil {
 		return p, badBody("is not a JSON object")
 	}
-	if !typeGiven {
+	if !seen[0] {
 		bad = append(bad, domain.FieldError{Field: "type", Message: "is required"})
 	}
 	switch {
@@ -150,12 +152,14 @@ func readPublication(org domain.OrganizationID, body []byte) (domain.Publication
 // ownID reads a publisher's own id, which must be something if it is given.
 func ownID(to *string) reader {
 	return func(field string, value []byte) []domain.FieldError {
-		if bad := text(to)(field, value); bad != nil {
-			return bad
-		}
-		if *to == "" {
+		s, ok := readText(value)
+		switch {
+		case !ok:
+			return wrong(field, "must be a string")
+		case s == "":
 			return wrong(field, "must have 1 to 128 characters")
 		}
+		*to = s
 		return nil
 	}
 }

@@ -46,7 +46,7 @@ func (x *exchange) replyVntana(response any) error {
 }
 
 func (x *exchange) writeVntana(status int, e vntanaEnvelope) {
-	x.w.Header()["Cache-Control"] = []string{"no-store"}
+	x.header("Cache-Control", "no-store")
 	x.write("application/json", status, e)
 }
 
@@ -105,7 +105,7 @@ func (x *exchange) showVntanaRefusal(e *domain.Error, k kind) {
 	if len(codes) == 0 {
 		codes = append(codes, vntanaCodes[e.Code])
 	}
-	x.w.Header()[detailHeader] = []string{headerText(detail)}
+	x.header(detailHeader, headerText(detail))
 	x.writeVntana(k.status, vntanaEnvelope{Errors: codes})
 }
 

@@ -40,7 +40,7 @@ type vntanaSession struct {
 
 // replySession answers with a session's token in the header.
 func (x *exchange) replySession(s commands.Session) error {
-	x.w.Header()[sessionHeader] = []string{x.Commands.SessionToken(s).Reveal()}
+	x.header(sessionHeader, x.Commands.SessionToken(s).Reveal())
 	return x.replyVntana(vntanaSession{})
 }
 

@@ -57,12 +57,17 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) release() error {
-	defer s.files.closeAll()
-	if s.active == nil {
-		return nil
+	var errs []error
+	if s.active != nil {
+		errs = append(errs, s.active.file.Close())
+		s.active = nil
 	}
-	defer func() { s.active = nil }()
-	return s.active.file.Close()
+	for _, p := range s.parts {
+		if t, ok := p.(*table); ok {
+			t.file.close()
+		}
+	}
+	return errors.Join(append(errs, s.files.closeAll())...)
 }
 
 // Append writes a group, whose first position must be the next, and returns once it is durable. After an error nobody
