@@ -115,7 +115,7 @@ func (d *Dispatcher) prepare(ctx context.Context, t *task) (*attempt, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s has no policy", s.ID)
 	}
-	r, err := d.recipient(ctx, s)
+	r, err := d.recipient(ctx, s, policy.Profile)
 	if err != nil {
 		return nil, err
 	}
@@ -129,7 +129,7 @@ func (d *Dispatcher) prepare(ctx context.Context, t *task) (*attempt, error) {
 	}
 	now := time.Now()
 	fields, err := policy.Profile.AppendHeaders(nil, webhook.Attempt{Message: m, Body: body, At: now,
-		Delivery: t.id.UUID(), Secrets: r.secrets(now)})
+		Delivery: t.id.UUID(), Keys: r.signing(now)})
 	if err != nil {
 		return nil, fmt.Errorf("sign %s: %w", t.id, err)
 	}

@@ -9,25 +9,25 @@ import (
 
 	"github.com/hooklog/hooklog/dispatcher/egress"
 	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/webhook"
 )
 
 // recipient is what an attempt needs of a subscription, opened.
 type recipient struct {
 	revision uint64
 	url      string
-	secret   string
-	// previous is the secret before, good until previousUntil.
-	previous      string
+	// keys are those of the secrets, oldest first. All but the last are good until previousUntil.
+	keys          []*webhook.Key
 	previousUntil time.Time
 	headers       []egress.Field
 }
 
-// secrets returns those in force, oldest first.
-func (r *recipient) secrets(now time.Time) []string {
-	if r.previous != "" && now.Before(r.previousUntil) {
-		return []string{r.previous, r.secret}
+// signing returns the keys of the secrets in force, oldest first.
+func (r *recipient) signing(now time.Time) []*webhook.Key {
+	if now.Before(r.previousUntil) {
+		return r.keys
 	}
-	return []string{r.secret}
+	return r.keys[len(r.keys)-1:]
 }
 
 // recipients keeps opened subscriptions, so that secrets are not opened for every attempt. It holds at most
@@ -39,8 +39,8 @@ type recipients struct {
 
 const maxRecipients = 1 << 15
 
-// recipient opens a subscription, or returns it as it was opened at the same revision.
-func (d *Dispatcher) recipient(ctx context.Context, s domain.Subscription) (*recipient, error) {
+// recipient opens a subscription, or returns it as it was opened at the same revision. Its profile never changes.
+func (d *Dispatcher) recipient(ctx context.Context, s domain.Subscription, p *webhook.Profile) (*recipient, error) {
 	x := &d.recipients
 	x.mu.RLock()
 	r := x.of[s.ID]
@@ -48,7 +48,7 @@ func (d *Dispatcher) recipient(ctx context.Context, s domain.Subscription) (*rec
 	if r != nil && r.revision == s.Revision {
 		return r, nil
 	}
-	r, err := d.open(ctx, s)
+	r, err := d.open(ctx, s, p)
 	if err != nil {
 		return nil, fmt.Errorf("open the secrets of %s: %w", s.ID, err)
 	}
@@ -61,24 +61,27 @@ func (d *Dispatcher) recipient(ctx context.Context, s domain.Subscription) (*rec
 	return r, nil
 }
 
-func (d *Dispatcher) open(ctx context.Context, s domain.Subscription) (*recipient, error) {
+func (d *Dispatcher) open(ctx context.Context, s domain.Subscription, p *webhook.Profile) (*recipient, error) {
 	key, err := d.Recorder.DataKey(ctx, s.Organization)
 	if err != nil {
 		return nil, err
 	}
 	owner := []byte(s.ID.String())
 	r := &recipient{revision: s.Revision, url: s.URL, previousUntil: s.PreviousUntil}
-	secret, err := key.Open(s.Secret, owner)
-	if err != nil {
-		return nil, err
-	}
-	r.secret = string(secret)
+	all := [][]byte{s.Secret}
 	if s.PreviousSecret != nil {
-		previous, err := key.Open(s.PreviousSecret, owner)
+		all = [][]byte{s.PreviousSecret, s.Secret}
+	}
+	var secrets []string
+	for _, sealed := range all {
+		secret, err := key.Open(sealed, owner)
 		if err != nil {
 			return nil, err
 		}
-		r.previous = string(previous)
+		secrets = append(secrets, string(secret))
+	}
+	if r.keys, err = p.Keys(secrets...); err != nil {
+		return nil, err
 	}
 	for _, h := range s.Headers {
 		value, err := key.Open(h.Value, owner)

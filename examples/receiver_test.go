@@ -110,7 +110,11 @@ func (c trial) make(t *testing.T, p *webhook.Profile) request {
 	if signing == nil {
 		signing = r.secrets
 	}
-	fields, err := p.AppendHeaders(nil, webhook.Attempt{Message: m, Body: r.body, At: time.Now().Add(-c.ago), Delivery: deliveryID, Secrets: signing})
+	keys, err := p.Keys(signing...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields, err := p.AppendHeaders(nil, webhook.Attempt{Message: m, Body: r.body, At: time.Now().Add(-c.ago), Delivery: deliveryID, Keys: keys})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,11 @@
 package webhook
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -21,15 +20,12 @@ type Attempt struct {
 	At time.Time
 	// Delivery is the delivery's UUID, without prefix, the same at every attempt.
 	Delivery string
-	// Secrets are those in force, oldest first. Where a signature is a list all of them sign, otherwise the first.
-	Secrets []string
+	// Keys are those of the secrets in force, oldest first. Where a signature is a list all of them sign, otherwise the first.
+	Keys []*Key
 }
 
 // Field is one header of a request, its name spelled as published.
 type Field struct{ Name, Value string }
-
-// ErrNoSecret: there is nothing to sign or verify with.
-var ErrNoSecret = errors.New("no secret")
 
 // header is a field of every request: a constant text or the value of a source.
 type header struct {
@@ -76,17 +72,10 @@ const (
 	standardBase64
 )
 
-type keyKind int
-
-const (
-	wholeSecret   keyKind = iota // the secret string itself, UTF-8, prefix included
-	decodedSecret                // the bytes that its base64 stands for
-)
-
 // AppendHeaders appends the fields of an attempt's request in the order in which they are sent: Content-Type and
 // User-Agent first, the signature after what it signs. Nothing is appended on an error, and an error holds no secret.
 func (p *Profile) AppendHeaders(dst []Field, a Attempt) ([]Field, error) {
-	out := dst
+	out := slices.Grow(dst, len(p.headers))
 	at := p.signature.time.format(a.At)
 	for _, h := range p.headers {
 		value, err := p.headerValue(h, a, at)
@@ -141,25 +130,21 @@ func (p *Profile) Sign(a Attempt) (string, error) {
 func (p *Profile) SignsWithAll() bool { return p.signature.list }
 
 func (p *Profile) sign(a Attempt, at string) (string, error) {
-	secrets := a.Secrets
-	if len(secrets) == 0 {
+	keys := a.Keys
+	if len(keys) == 0 {
 		return "", ErrNoSecret
 	}
 	if !p.signature.list {
-		secrets = secrets[:1]
+		keys = keys[:1]
 	}
 	var space [160]byte
 	out := space[:0]
-	for i, secret := range secrets {
-		key, err := p.signature.key.derive(secret)
-		if err != nil {
-			return "", err
-		}
+	for i, key := range keys {
 		if i > 0 {
 			out = append(out, ' ')
 		}
 		out = append(out, p.signature.prefix...)
-		sum := p.signature.sum(key, signedValues{id: a.Message.ID, time: at, body: a.Body})
+		sum := key.sum(p.signature.signed, signedValues{id: a.Message.ID, time: at, body: a.Body})
 		out = p.signature.encoding.append(out, sum[:])
 	}
 	return string(out), nil
@@ -169,29 +154,6 @@ func (p *Profile) sign(a Attempt, at string) (string, error) {
 type signedValues struct {
 	id, time string
 	body     []byte
-}
-
-func (s signature) sum(key []byte, v signedValues) (sum [sha256.Size]byte) {
-	mac := hmac.New(sha256.New, key)
-	var space [128]byte
-	head := space[:0]
-	for _, piece := range s.signed {
-		switch piece.value {
-		case messageID:
-			head = append(head, v.id...)
-		case attemptTime:
-			head = append(head, v.time...)
-		case body:
-			mac.Write(head)
-			mac.Write(v.body)
-			head = head[:0]
-		default:
-			head = append(head, piece.text...)
-		}
-	}
-	mac.Write(head)
-	mac.Sum(sum[:0])
-	return sum
 }
 
 func (k timeKind) format(at time.Time) string {
@@ -226,14 +188,4 @@ func (e encoding) decode(text string) ([]byte, error) {
 		return decodeBase64(text)
 	}
 	return hex.DecodeString(text)
-}
-
-func (k keyKind) derive(secret string) ([]byte, error) {
-	if secret == "" {
-		return nil, ErrNoSecret
-	}
-	if k == decodedSecret {
-		return decodeSecret(secret)
-	}
-	return []byte(secret), nil
 }

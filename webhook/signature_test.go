@@ -20,21 +20,34 @@ func testAttempt(t testing.TB, p *Profile) Attempt {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secret := "whsec_naïve"
-	if p.Name() == "standard" {
-		secret = standardSecret
-	}
 	return Attempt{
-		Message: m, Body: body, At: time.UnixMilli(1779559200123), Secrets: []string{secret},
+		Message: m, Body: body, At: time.UnixMilli(1779559200123), Keys: keysOf(t, p, testSecret(p)),
 		Delivery: "018f3e2a-0000-7000-8000-000000000001",
 	}
+}
+
+// testSecret is what testAttempt signs with.
+func testSecret(p *Profile) string {
+	if p.Name() == "standard" {
+		return standardSecret
+	}
+	return "whsec_naïve"
+}
+
+func keysOf(t testing.TB, p *Profile, secrets ...string) []*Key {
+	t.Helper()
+	keys, err := p.Keys(secrets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return keys
 }
 
 func TestRotationSigns(t *testing.T) {
 	t.Parallel()
 	p := named(t, "standard")
 	a := testAttempt(t, p)
-	a.Secrets = []string{standardSecret, otherStandardSecret}
+	a.Keys = keysOf(t, p, standardSecret, otherStandardSecret)
 	both, err := p.Sign(a)
 	if err != nil {
 		t.Fatal(err)
@@ -43,19 +56,19 @@ func TestRotationSigns(t *testing.T) {
 	if len(parts) != 2 || parts[0] == parts[1] || !strings.HasPrefix(parts[1], "v1,") {
 		t.Fatalf("got %q; want two signatures", both)
 	}
-	for i, secret := range a.Secrets {
-		a.Secrets = []string{secret}
+	for i, key := range a.Keys {
+		a.Keys = []*Key{key}
 		if alone, err := p.Sign(a); err != nil || alone != parts[i] {
 			t.Errorf("signature %d is %s; alone %s, %v", i, parts[i], alone, err)
 		}
 	}
 	p = named(t, "vantageclaw")
-	a.Secrets = []string{"old secret", "new secret"}
+	a.Keys = keysOf(t, p, "old secret", "new secret")
 	first, err := p.Sign(a)
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.Secrets = []string{"old secret"}
+	a.Keys = keysOf(t, p, "old secret")
 	if old, _ := p.Sign(a); first != old {
 		t.Errorf("got %s; want the older secret's %s", first, old)
 	}
@@ -71,14 +84,10 @@ func TestNoHeadersOfWhatCannotBeSent(t *testing.T) {
 		spoil   func(*Attempt)
 		want    error
 	}{
-		"no secret":             {"vantageclaw", func(a *Attempt) { a.Secrets = nil }, ErrNoSecret},
-		"empty secret":          {"vantageclaw", func(a *Attempt) { a.Secrets = []string{""} }, ErrNoSecret},
-		"secret without prefix": {"standard", func(a *Attempt) { a.Secrets = []string{"hunter2hunter2"} }, ErrSecretFormat},
-		"secret no base64":      {"standard", func(a *Attempt) { a.Secrets = []string{"whsec_hunter2!"} }, ErrSecretFormat},
-		"second secret bad":     {"standard", func(a *Attempt) { a.Secrets = append(a.Secrets, "whsec_hunter2!") }, ErrSecretFormat},
-		"line break in id":      {"standard", func(a *Attempt) { a.Message.ID = "evt_1\r\nX-Evil: hunter2" }, nil},
-		"no delivery":           {"vantagekit", func(a *Attempt) { a.Delivery = "" }, nil},
-		"non-ASCII type":        {"vantagekit", func(a *Attempt) { a.Message.Type = "é" }, nil},
+		"no key":           {"vantageclaw", func(a *Attempt) { a.Keys = nil }, ErrNoSecret},
+		"line break in id": {"standard", func(a *Attempt) { a.Message.ID = "evt_1\r\nX-Evil: hunter2" }, nil},
+		"no delivery":      {"vantagekit", func(a *Attempt) { a.Delivery = "" }, nil},
+		"non-ASCII type":   {"vantagekit", func(a *Attempt) { a.Message.Type = "é" }, nil},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -31,7 +31,11 @@ func standardRequest(t *testing.T, secrets ...string) (http.Header, []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields, err := p.AppendHeaders(nil, webhook.Attempt{Message: m, Body: body, At: time.Now(), Secrets: secrets})
+	keys, err := p.Keys(secrets...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fields, err := p.AppendHeaders(nil, webhook.Attempt{Message: m, Body: body, At: time.Now(), Keys: keys})
 	if err != nil {
 		t.Fatal(err)
 	}

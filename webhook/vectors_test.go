@@ -52,7 +52,7 @@ func TestPublishedVectors(t *testing.T) {
 		p := named(t, v.Profile)
 		held[v.Profile] = true
 		at := parsed(t, p, v.Time)
-		a := Attempt{Message: Message{ID: v.ID}, Body: []byte(v.Body), At: at, Secrets: []string{v.Secret}}
+		a := Attempt{Message: Message{ID: v.ID}, Body: []byte(v.Body), At: at, Keys: keysOf(t, p, v.Secret)}
 		if got, err := p.Sign(a); err != nil || got != v.Signature {
 			t.Errorf("%s: got %s, %v; want %s", v.Profile, got, err, v.Signature)
 		}
@@ -85,7 +85,7 @@ func TestWholeRequests(t *testing.T) {
 			if err != nil || string(body) != want.Body {
 				t.Errorf("%s, attempt %d: %v, body\ngot  %s\nwant %s", v.Profile, i+1, err, body, want.Body)
 			}
-			a := Attempt{Message: m, Body: body, At: time.UnixMilli(want.At), Delivery: v.Delivery, Secrets: v.Secrets}
+			a := Attempt{Message: m, Body: body, At: time.UnixMilli(want.At), Delivery: v.Delivery, Keys: keysOf(t, p, v.Secrets...)}
 			fields, err := p.AppendHeaders(nil, a)
 			if err != nil || len(fields) != len(want.Headers) {
 				t.Fatalf("%s, attempt %d: %d headers, %v; want %d", v.Profile, i+1, len(fields), err, len(want.Headers))

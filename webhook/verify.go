@@ -178,13 +178,13 @@ func (p *Profile) confirm(secrets []string, c claim) error {
 	if len(secrets) == 0 {
 		return ErrNoSecret
 	}
+	keys, err := p.Keys(secrets...)
+	if err != nil {
+		return err
+	}
 	found := 0
-	for i, secret := range secrets {
-		key, err := p.signature.key.derive(secret)
-		if err != nil {
-			return fmt.Errorf("secret %d of %d: %w", i+1, len(secrets), err)
-		}
-		want := p.signature.sum(key, c.values)
+	for _, key := range keys {
+		want := key.sum(p.signature.signed, c.values)
 		for _, sum := range c.sums {
 			found |= subtle.ConstantTimeCompare(sum, want[:])
 		}

@@ -36,7 +36,7 @@ func TestVerifyAcceptsWhatWasSigned(t *testing.T) {
 			t.Parallel()
 			a := testAttempt(t, p)
 			h := received(t, p, a)
-			second := a.At.Truncate(time.Second)
+			second, secret := a.At.Truncate(time.Second), testSecret(p)
 			tests := []struct {
 				name      string
 				secrets   []string
@@ -44,15 +44,15 @@ func TestVerifyAcceptsWhatWasSigned(t *testing.T) {
 				tolerance time.Duration
 				stale     bool
 			}{
-				{"at once", a.Secrets, a.At, time.Minute, false},
-				{"second of two secrets", []string{otherStandardSecret, a.Secrets[0]}, a.At, time.Minute, false},
-				{"first of two secrets", []string{a.Secrets[0], otherStandardSecret}, a.At, time.Minute, false},
-				{"clock within the tolerance behind", a.Secrets, second.Add(-59 * time.Second), time.Minute, false},
-				{"old within the tolerance", a.Secrets, second.Add(time.Minute), time.Minute, false},
-				{"too old", a.Secrets, a.At.Add(time.Minute + 1), time.Minute, true},
-				{"from the future", a.Secrets, second.Add(-time.Minute - 1), time.Minute, true},
-				{"default tolerance", a.Secrets, second.Add(DefaultTolerance), 0, false},
-				{"past the default tolerance", a.Secrets, a.At.Add(DefaultTolerance + 1), 0, true},
+				{"at once", []string{secret}, a.At, time.Minute, false},
+				{"second of two secrets", []string{otherStandardSecret, secret}, a.At, time.Minute, false},
+				{"first of two secrets", []string{secret, otherStandardSecret}, a.At, time.Minute, false},
+				{"clock within the tolerance behind", []string{secret}, second.Add(-59 * time.Second), time.Minute, false},
+				{"old within the tolerance", []string{secret}, second.Add(time.Minute), time.Minute, false},
+				{"too old", []string{secret}, a.At.Add(time.Minute + 1), time.Minute, true},
+				{"from the future", []string{secret}, second.Add(-time.Minute - 1), time.Minute, true},
+				{"default tolerance", []string{secret}, second.Add(DefaultTolerance), 0, false},
+				{"past the default tolerance", []string{secret}, a.At.Add(DefaultTolerance + 1), 0, true},
 			}
 			for _, test := range tests {
 				var want error
@@ -112,7 +112,7 @@ func TestVerifyNamesWhatIsWrong(t *testing.T) {
 			t.Parallel()
 			p := named(t, test.profile)
 			a := testAttempt(t, p)
-			r := request{a.Secrets, received(t, p, a), a.Body}
+			r := request{[]string{testSecret(p)}, received(t, p, a), a.Body}
 			test.spoil(&r)
 			err := p.Verify(r.secrets, r.header, r.body, a.At, time.Minute)
 			if !errors.Is(err, test.want) || !strings.Contains(err.Error(), test.says) {
@@ -131,7 +131,7 @@ func TestVerifyFindsItsSignatureInAList(t *testing.T) {
 	a := testAttempt(t, p)
 	h := received(t, p, a)
 	h.Set("webhook-signature", "v1a,xx v1,"+strings.Repeat("A", 43)+"= "+h.Get("webhook-signature"))
-	if err := p.Verify(a.Secrets, h, a.Body, a.At, time.Minute); err != nil {
+	if err := p.Verify([]string{testSecret(p)}, h, a.Body, a.At, time.Minute); err != nil {
 		t.Error(err)
 	}
 }
@@ -144,12 +144,12 @@ func TestAnyChangedByteIsRefused(t *testing.T) {
 		a.At = time.UnixMilli(rapid.Int64Range(0, 4e12).Draw(r, "at"))
 		a.Body = rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(r, "body")
 		h := received(t, p, a)
-		if err := p.Verify(a.Secrets, h, a.Body, a.At, time.Minute); err != nil {
+		if err := p.Verify([]string{testSecret(p)}, h, a.Body, a.At, time.Minute); err != nil {
 			r.Fatalf("as signed: %v", err)
 		}
 		at := rapid.IntRange(0, len(a.Body)-1).Draw(r, "changed byte")
 		a.Body[at] ^= rapid.ByteRange(1, 255).Draw(r, "change")
-		if err := p.Verify(a.Secrets, h, a.Body, a.At, time.Minute); !errors.Is(err, ErrMismatch) {
+		if err := p.Verify([]string{testSecret(p)}, h, a.Body, a.At, time.Minute); !errors.Is(err, ErrMismatch) {
 			r.Fatalf("changed: %v", err)
 		}
 	})
@@ -168,7 +168,7 @@ func FuzzVerify(f *testing.F) {
 				h.Set(name, at)
 			}
 			if p.Verify([]string{standardSecret}, h, body, time.Unix(1779559200, 0), time.Hour) == nil {
-				want, err := p.Sign(Attempt{Message: Message{ID: id}, Body: body, At: parsed(t, p, at), Secrets: []string{standardSecret}})
+				want, err := p.Sign(Attempt{Message: Message{ID: id}, Body: body, At: parsed(t, p, at), Keys: keysOf(t, p, standardSecret)})
 				if err != nil || !strings.Contains(strings.ToLower(signature), strings.ToLower(want)) {
 					t.Fatalf("%s: accepted %q, wanted %q, %v", p.Name(), signature, want, err)
 				}
@@ -183,14 +183,14 @@ func TestVerificationDefaults(t *testing.T) {
 	p := Default()
 	a := testAttempt(t, p)
 	a.At = time.Now()
-	if err := Verify(received(t, p, a), a.Body, Verification{Secrets: a.Secrets}); err != nil {
+	if err := Verify(received(t, p, a), a.Body, Verification{Secrets: []string{testSecret(p)}}); err != nil {
 		t.Errorf("signed now: %v", err)
 	}
 	a.At = time.Now().Add(-DefaultTolerance - time.Hour)
-	if err := Verify(received(t, p, a), a.Body, Verification{Secrets: a.Secrets}); !errors.Is(err, ErrStale) {
+	if err := Verify(received(t, p, a), a.Body, Verification{Secrets: []string{testSecret(p)}}); !errors.Is(err, ErrStale) {
 		t.Errorf("signed an hour ago: %v", err)
 	}
-	longAgo := Verification{Secrets: a.Secrets, Tolerance: math.MaxInt64}
+	longAgo := Verification{Secrets: []string{testSecret(p)}, Tolerance: math.MaxInt64}
 	if err := Verify(received(t, p, a), a.Body, longAgo); err != nil {
 		t.Errorf("with any tolerance: %v", err)
 	}
@@ -207,7 +207,7 @@ func TestErrorsNameTheHeader(t *testing.T) {
 	t.Parallel()
 	for _, p := range Profiles() {
 		a := testAttempt(t, p)
-		v := Verification{Profile: p.Name(), Secrets: a.Secrets, Now: func() time.Time { return a.At }}
+		v := Verification{Profile: p.Name(), Secrets: []string{testSecret(p)}, Now: func() time.Time { return a.At }}
 		for name := range received(t, p, a) {
 			h := received(t, p, a)
 			h.Del(name)
@@ -255,7 +255,7 @@ func TestHostileHeaders(t *testing.T) {
 			t.Parallel()
 			h := received(t, p, a)
 			h.Set(test.header, test.value)
-			err := p.Verify(a.Secrets, h, a.Body, a.At, time.Minute)
+			err := p.Verify([]string{testSecret(p)}, h, a.Body, a.At, time.Minute)
 			if !errors.Is(err, test.want) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
@@ -278,7 +278,7 @@ func TestReadVerified(t *testing.T) {
 	t.Parallel()
 	p := named(t, "vantagekit")
 	a := testAttempt(t, p)
-	v := Verification{Profile: p.Name(), Secrets: a.Secrets, Now: func() time.Time { return a.At }, MaxBody: int64(len(a.Body))}
+	v := Verification{Profile: p.Name(), Secrets: []string{testSecret(p)}, Now: func() time.Time { return a.At }, MaxBody: int64(len(a.Body))}
 	broken := errors.New("connection lost")
 	tests := []struct {
 		name   string
@@ -350,7 +350,7 @@ func FuzzReadVerified(f *testing.F) {
 			if !bytes.Equal(got, body) || len(body) > 1<<10 {
 				t.Fatalf("%s: read %q of %q", p.Name(), got, body)
 			}
-			a := Attempt{Message: Message{ID: r.Header.Get("webhook-id")}, Body: body, Secrets: v.Secrets}
+			a := Attempt{Message: Message{ID: r.Header.Get("webhook-id")}, Body: body, Keys: keysOf(t, p, v.Secrets...)}
 			if name := p.headerOf(attemptTime); name != "" {
 				a.At = parsed(t, p, r.Header.Get(name))
 			}
