@@ -26,7 +26,7 @@ import (
 // rig is a whole node but for HTTP: a real log in memory, the write side, the read side and the dispatcher. Only the
 // receiver is a function.
 type rig struct {
-	t        *testing.T
+	t        testing.TB
 	fs       vfs.FS
 	keys     *sealing.Keyset
 	codec    *domain.Codec
@@ -39,6 +39,8 @@ type rig struct {
 	recorder func(dispatcher.Recorder) dispatcher.Recorder
 	alone    bool
 	limits   dispatcher.Limits
+	// forgetful says that requests are not kept.
+	forgetful bool
 
 	mu       sync.Mutex
 	requests []request
@@ -56,7 +58,7 @@ type request struct {
 
 var by = commands.By{Actor: "test"}
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
 	keys, err := sealing.NewKeyset()
 	must(t, err)
@@ -68,7 +70,7 @@ func newRig(t *testing.T) *rig {
 	return r
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +132,9 @@ func (r *rig) restart() {
 
 // Post is the receiver.
 func (r *rig) Post(ctx context.Context, q egress.Request) egress.Result {
+	if r.forgetful {
+		return r.receiver(q)
+	}
 	header := map[string]string{}
 	for _, f := range q.Header {
 		header[f.Name] = f.Value
