@@ -1,7 +1,6 @@
 package dispatcher
 
 import (
-	"slices"
 	"time"
 
 	"github.com/hooklog/hooklog/domain"
@@ -34,7 +33,7 @@ type lane struct {
 	hung  bool
 	// brake is how many more failures the subscription may have before it is disabled, or -1.
 	brake int
-	queue []*task
+	queue fifo[*task]
 	// busy are the deliveries queued or running; reserved those offered by the clock and not yet handed out.
 	busy     map[domain.DeliveryID]struct{}
 	reserved map[domain.DeliveryID]time.Time
@@ -68,7 +67,7 @@ type tenant struct {
 	running int
 	waiting int
 	lanes   int
-	ready   []*lane // lanes whose head could start if the process had room
+	ready   fifo[*lane] // lanes whose head could start if the process had room
 	inRing  bool
 }
 
@@ -82,14 +81,14 @@ func (l *lane) cap() int {
 
 // enqueue lets a task wait: what the clock offered, oldest first, before everything else.
 func (l *lane) enqueue(t *task) {
-	at := len(l.queue)
+	at := l.queue.len()
 	if t.offered {
 		at = 0
-		for at < len(l.queue) && l.queue[at].offered {
+		for at < l.queue.len() && l.queue.at(at).offered {
 			at++
 		}
 	}
-	l.queue = slices.Insert(l.queue, at, t)
+	l.queue.insert(at, t)
 }
 
 // room is how many deliveries the clock may offer now.
@@ -98,7 +97,7 @@ func (l *lane) room() int {
 	if l.pace != nil {
 		room = min(room, l.pace.soon(time.Now()))
 	}
-	return room - len(l.queue) - len(l.reserved)
+	return room - l.queue.len() - len(l.reserved)
 }
 
 // wait estimates how long a task would wait at the end of the queue. A lane that does not hang will soon run as many
@@ -108,9 +107,9 @@ func (l *lane) wait(limits Limits) time.Duration {
 	if !l.hung && l.brake < 0 {
 		width = max(width, limits.Lane)
 	}
-	wait := l.took * time.Duration(len(l.queue)+1) / time.Duration(max(1, width))
+	wait := l.took * time.Duration(l.queue.len()+1) / time.Duration(max(1, width))
 	if l.pace != nil {
-		wait = max(wait, l.pace.until(time.Now(), len(l.queue)+1))
+		wait = max(wait, l.pace.until(time.Now(), l.queue.len()+1))
 	}
 	return wait
 }
@@ -131,10 +130,10 @@ func (l *lane) admits(limits Limits, crowded bool) bool {
 		return true
 	case wait > limits.Wait:
 		return false
-	case wait <= limits.Wait/5 && len(l.queue) < limits.Handed/2:
+	case wait <= limits.Wait/5 && l.queue.len() < limits.Handed/2:
 		return true
 	}
-	return len(l.queue) < limits.Queue && l.org.waiting < limits.Handed/4
+	return l.queue.len() < limits.Queue && l.org.waiting < limits.Handed/4
 }
 
 // mayStart reports whether the lane itself has a free slot for a task. While the clock has a backlog, half of the
@@ -177,7 +176,7 @@ func (l *lane) adapt(r result, limits Limits) {
 const fastAnswer = 20 * time.Millisecond
 
 func (l *lane) idle() bool {
-	return l.running == 0 && len(l.queue) == 0 && len(l.reserved) == 0 && len(l.left) == 0 && l.overflow.IsZero()
+	return l.running == 0 && l.queue.len() == 0 && len(l.reserved) == 0 && len(l.left) == 0 && l.overflow.IsZero()
 }
 
 // result is what an attempt teaches its lane.

@@ -2,6 +2,7 @@ package dispatcher
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -176,7 +177,7 @@ func (x *lanes) submit(t *task) admission {
 		t.offered = true
 	}
 	x.forget(l, t.id)
-	if (len(l.queue) == 0 || t.offered) && x.mayStart(l, t) {
+	if (l.queue.len() == 0 || t.offered) && x.mayStart(l, t) {
 		l.busy[t.id] = struct{}{}
 		x.start(l, t)
 		return started
@@ -284,7 +285,7 @@ func (x *lanes) unblock(h *host) {
 
 // markReady lets a lane whose first task could start wait for the process alone.
 func (x *lanes) markReady(l *lane) {
-	if l.ready || l.blocked || len(l.queue) == 0 || !l.mayStart(l.queue[0].offered) {
+	if l.ready || l.blocked || l.queue.len() == 0 || !l.mayStart(l.queue.at(0).offered) {
 		return
 	}
 	if l.host.running >= x.limits.Host {
@@ -293,7 +294,7 @@ func (x *lanes) markReady(l *lane) {
 		return
 	}
 	l.ready = true
-	l.org.ready = append(l.org.ready, l)
+	l.org.ready.push(l)
 	if !l.org.inRing {
 		l.org.inRing = true
 		x.ring = append(x.ring, l.org)
@@ -308,10 +309,9 @@ func (x *lanes) startReady() []*task {
 		if org == nil {
 			break
 		}
-		l := org.ready[0]
-		org.ready = org.ready[1:]
+		l := org.ready.pop()
 		l.ready = false
-		if len(l.queue) > 0 && l.mayStart(l.queue[0].offered) && l.host.running < x.limits.Host {
+		if l.queue.len() > 0 && l.mayStart(l.queue.at(0).offered) && l.host.running < x.limits.Host {
 			t := x.dequeue(l)
 			x.start(l, t)
 			next = append(next, t)
@@ -326,8 +326,8 @@ func (x *lanes) startReady() []*task {
 func (x *lanes) turn() *tenant {
 	share := x.share()
 	for i, org := range x.ring {
-		if len(org.ready) > 0 && org.running < share {
-			x.ring = append(x.ring[:i:i], x.ring[i+1:]...)
+		if org.ready.len() > 0 && org.running < share {
+			x.ring = slices.Delete(x.ring, i, i+1)
 			org.inRing = false
 			return org
 		}
@@ -336,19 +336,16 @@ func (x *lanes) turn() *tenant {
 }
 
 func (x *lanes) putBack(org *tenant) {
-	if !org.inRing && len(org.ready) > 0 {
+	if !org.inRing && org.ready.len() > 0 {
 		org.inRing = true
 		x.ring = append(x.ring, org)
 	}
 }
 
 func (x *lanes) dequeue(l *lane) *task {
-	t := l.queue[0]
-	l.queue[0] = nil
-	l.queue = l.queue[1:]
+	t := l.queue.pop()
 	l.org.waiting--
-	if len(l.queue) == 0 {
-		l.queue = nil
+	if l.queue.len() == 0 {
 		delete(x.waiting, l)
 	}
 	return t
@@ -389,7 +386,7 @@ func (x *lanes) takeExpired(drop bool) []*task {
 	var expired []*task
 	now := time.Now()
 	for l := range x.waiting {
-		for len(l.queue) > 0 && (drop || now.Sub(l.queue[0].queuedAt) >= x.limits.Wait) {
+		for l.queue.len() > 0 && (drop || now.Sub(l.queue.at(0).queuedAt) >= x.limits.Wait) {
 			t := x.dequeue(l)
 			delete(l.busy, t.id)
 			x.leave(l, t)
@@ -563,7 +560,7 @@ func (x *lanes) stats() Stats {
 		if !l.idle() {
 			s.Lanes++
 		}
-		s.Waiting += len(l.queue)
+		s.Waiting += l.queue.len()
 	}
 	return s
 }
