@@ -27,8 +27,8 @@ func (d *Dispatcher) run(t *task) {
 // slot back before it is recorded, and the delivery stays in hand until the fold shows its end; a failure gives the slot
 // back after this node has folded it, so that the attempts on the wire never exceed what may still fail.
 func (d *Dispatcher) runOne(t *task) *task {
-	a, err := d.prepare(d.hard, t)
-	if err != nil || a == nil {
+	a, wanted, err := d.prepare(d.hard, t)
+	if !wanted {
 		d.fault(t, err)
 		return d.end(t, result{brake: d.brake(t.of.Subscription)})
 	}
@@ -42,15 +42,16 @@ func (d *Dispatcher) runOne(t *task) *task {
 	if r.succeeded {
 		r.brake, r.underway = d.brake(t.of.Subscription), true
 		next := d.finish(t, r)
-		recorded := d.record(t, a, sent)
+		d.record(t, &a, sent)
 		if next != nil {
-			d.recording <- recorded
+			d.recording <- t
 		} else {
-			d.settle(recorded)
+			d.settle(t)
 		}
 		return next
 	}
-	at, err := d.record(t, a, sent).finish(d)
+	d.record(t, &a, sent)
+	at, err := d.recorded(t)
 	if err == nil {
 		err = d.Fold.WaitFor(d.hard, at)
 	}
@@ -102,44 +103,46 @@ type attempt struct {
 	startedAt time.Time
 }
 
-// prepare opens, envelopes and signs. It returns nil if the delivery's round has been ended by its subscription.
-func (d *Dispatcher) prepare(ctx context.Context, t *task) (*attempt, error) {
+// prepare opens, envelopes and signs. It reports false if there was an error, or if the delivery's round has been ended by its
+// subscription.
+func (d *Dispatcher) prepare(ctx context.Context, t *task) (a attempt, wanted bool, err error) {
 	s, ok := d.Fold.Subscription(t.of.Subscription)
 	if !ok || !s.Active() {
-		return nil, nil
+		return a, false, nil
 	}
 	if _, closed := s.ClosedAfter(t.known.RoundRevision); closed {
-		return nil, nil
+		return a, false, nil
 	}
 	policy, ok := d.Fold.Policy(s.ID)
 	if !ok {
-		return nil, fmt.Errorf("%s has no policy", s.ID)
+		return a, false, fmt.Errorf("%s has no policy", s.ID)
 	}
 	r, err := d.recipient(ctx, s, policy.Profile)
 	if err != nil {
-		return nil, err
+		return a, false, err
 	}
-	m, err := d.message(ctx, t)
+	m, err := d.message(ctx, t, r)
 	if err != nil {
-		return nil, err
+		return a, false, err
 	}
 	body, err := policy.Profile.AppendBody(make([]byte, 0, len(m.Data)+256), m)
 	if err != nil {
-		return nil, fmt.Errorf("envelope of %s: %w", t.id, err)
+		return a, false, fmt.Errorf("envelope of %s: %w", t.id, err)
 	}
 	now := time.Now()
-	fields, err := policy.Profile.AppendHeaders(nil, webhook.Attempt{Message: m, Body: body, At: now,
+	var space [8]webhook.Field
+	fields, err := policy.Profile.AppendHeaders(space[:0], webhook.Attempt{Message: m, Body: body, At: now,
 		Delivery: t.id.UUID(), Keys: r.signing(now)})
 	if err != nil {
-		return nil, fmt.Errorf("sign %s: %w", t.id, err)
+		return a, false, fmt.Errorf("sign %s: %w", t.id, err)
 	}
 	request := egress.Request{URL: r.url, Header: join(fields, r.headers), Body: body, Timeout: policy.Timeout}
-	return &attempt{request, policy, s.Revision, now}, nil
+	return attempt{request, policy, s.Revision, now}, true, nil
 }
 
 // message opens the task's message.
-func (d *Dispatcher) message(ctx context.Context, t *task) (webhook.Message, error) {
-	f, err := t.work.published(ctx)
+func (d *Dispatcher) message(ctx context.Context, t *task, to *recipient) (webhook.Message, error) {
+	f, err := t.work.read(ctx, d.Recorder)
 	if err != nil {
 		return webhook.Message{}, fmt.Errorf("read %s: %w", t.of.Message, err)
 	}
@@ -152,7 +155,7 @@ func (d *Dispatcher) message(ctx context.Context, t *task) (webhook.Message, err
 	if err != nil {
 		return webhook.Message{}, fmt.Errorf("open the data of %s: %w", id, err)
 	}
-	return webhook.Message{Type: f.EventType, ID: id, SubscriptionID: t.of.Subscription.String(),
+	return webhook.Message{Type: f.EventType, ID: id, SubscriptionID: to.id,
 		OccurredAt: f.OccurredAt, Data: data}, nil
 }
 
@@ -171,10 +174,7 @@ func join(profile []webhook.Field, own []egress.Field) []egress.Field {
 func (d *Dispatcher) outcome(t *task, a *attempt, sent egress.Result) (domain.Outcome, error) {
 	sum := sha256.Sum256(a.request.Body)
 	o := domain.Outcome{StartedAt: a.startedAt, Took: sent.Duration, Status: sent.Status, BodySHA256: sum[:],
-		Reason: sent.Reason, Refused: sent.Refused, RetryAfter: sent.RetryAfter, Revision: a.revision}
-	if sent.RemoteAddr.IsValid() {
-		o.Address = sent.RemoteAddr.String()
-	}
+		Reason: sent.Reason, Refused: sent.Refused, RetryAfter: sent.RetryAfter, Address: sent.Address, Revision: a.revision}
 	if o.Reason == "" || len(sent.Body) == 0 {
 		return o, nil
 	}
@@ -209,8 +209,14 @@ func (d *Dispatcher) tell(t *task, f domain.Fact, sent egress.Result) {
 			line = line.Str("detail", sent.Detail)
 		}
 	}
-	line.Stringer("delivery", t.id).Stringer("event_id", t.of.Message).Stringer("subscription", t.of.Subscription).
-		Int("status", sent.Status).Dur("took", sent.Duration).Msg("attempt finished")
+	var space [64]byte
+	id, _ := t.id.AppendText(space[:0]) // which never fails
+	line = line.Bytes("delivery", id)
+	id, _ = t.of.Message.AppendText(space[:0])
+	line = line.Bytes("event_id", id)
+	id, _ = t.of.Subscription.AppendText(space[:0])
+	line = line.Bytes("subscription", id)
+	line.Int("status", sent.Status).Dur("took", sent.Duration).Msg("attempt finished")
 	d.Observe(o)
 }
 

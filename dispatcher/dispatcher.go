@@ -144,7 +144,7 @@ type Dispatcher struct {
 	lanes      *lanes
 	recipients recipients
 	elsewhere  elsewhere
-	recording  chan *recording // outcomes that nobody waits for but runRecordings
+	recording  chan *task      // those whose outcome nobody waits for but runRecordings
 	offering   sync.WaitGroup  // the goroutines that record RetryDue
 	offers     chan struct{}   // a token for each RetryDue being recorded
 	joined     chan struct{}   // closed when the group exists
@@ -190,7 +190,7 @@ func New(c Config) (*Dispatcher, error) {
 		return nil, err
 	}
 	c.Limits = limits
-	d := &Dispatcher{Config: c, recording: make(chan *recording, recordingsAtOnce), offers: make(chan struct{}, offersAtOnce), joined: make(chan struct{})}
+	d := &Dispatcher{Config: c, recording: make(chan *task, recordingsAtOnce), offers: make(chan struct{}, offersAtOnce), joined: make(chan struct{})}
 	d.lanes = newLanes(limits)
 	return d, nil
 }

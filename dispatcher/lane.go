@@ -9,14 +9,15 @@ import (
 // task is one attempt to be made: the work of one target of a handed fact. It is owned by the goroutine that submits
 // it, then by the lane, then by the goroutine that runs it.
 type task struct {
-	id       domain.DeliveryID
-	of       domain.DeliveryOf
-	known    domain.Delivery
-	work     *work
-	lane     *lane
-	offered  bool // the clock handed it out: room was kept for it
-	queuedAt time.Time
-	made     *generation // where its attempt is remembered while the outcome is on its way into the log
+	id        domain.DeliveryID
+	of        domain.DeliveryOf
+	known     domain.Delivery
+	work      *work
+	lane      *lane
+	offered   bool // the clock handed it out: room was kept for it
+	queuedAt  time.Time
+	made      *generation // where its attempt is remembered while the outcome is on its way into the log
+	recording recording
 }
 
 // lane is the bounded queue of one subscription's attempts in this process. Everything in it is guarded by lanes.mu.

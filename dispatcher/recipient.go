@@ -14,6 +14,7 @@ import (
 
 // recipient is what an attempt needs of a subscription, opened.
 type recipient struct {
+	id       string // the subscription's, as it is written
 	revision uint64
 	url      string
 	// keys are those of the secrets, oldest first. All but the last are good until previousUntil.
@@ -66,8 +67,9 @@ func (d *Dispatcher) open(ctx context.Context, s domain.Subscription, p *webhook
 	if err != nil {
 		return nil, err
 	}
-	owner := []byte(s.ID.String())
-	r := &recipient{revision: s.Revision, url: s.URL, previousUntil: s.PreviousUntil}
+	id := s.ID.String()
+	owner := []byte(id)
+	r := &recipient{id: id, revision: s.Revision, url: s.URL, previousUntil: s.PreviousUntil}
 	all := [][]byte{s.Secret}
 	if s.PreviousSecret != nil {
 		all = [][]byte{s.PreviousSecret, s.Secret}

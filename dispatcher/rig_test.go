@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -209,7 +208,7 @@ func (anyURL) CheckURL(context.Context, string) error { return nil }
 
 // answer makes a receiver's answer.
 func answer(status int) egress.Result {
-	r := egress.Result{Status: status, Duration: time.Millisecond, RemoteAddr: netip.MustParseAddrPort("192.0.2.1:443")}
+	r := egress.Result{Status: status, Duration: time.Millisecond, Address: "192.0.2.1:443"}
 	if status/100 != 2 {
 		r.Reason = domain.StatusReason(status)
 	}

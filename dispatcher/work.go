@@ -14,12 +14,24 @@ import (
 type work struct {
 	handed  eventlog.Handed
 	message domain.MessageID
-	// published is the message itself, read when the first task needs it.
-	published func(context.Context) (*domain.MessagePublished, error)
+	// published is the message itself, read when the first task needs it if the fact is not it.
+	published *domain.MessagePublished
+	reading   sync.Once
+	unread    error
 	pending   sync.WaitGroup
 	// failed says that an outcome could not be recorded, or a delivery not be looked at: hand the fact out again.
 	failed bool
 	mu     sync.Mutex
+}
+
+// read returns the message, read once for all tasks of the fact.
+func (w *work) read(ctx context.Context, from Recorder) (*domain.MessagePublished, error) {
+	w.reading.Do(func() {
+		if w.published == nil {
+			w.published, w.unread = from.LoadPublished(ctx, w.message)
+		}
+	})
+	return w.published, w.unread
 }
 
 func (w *work) fail() {
@@ -89,7 +101,7 @@ func (d *Dispatcher) targets(ctx context.Context, w *work, f domain.Fact, m doma
 		if err != nil {
 			return nil, err
 		}
-		w.published = func(context.Context) (*domain.MessagePublished, error) { return f, nil }
+		w.published = f
 		if err := d.correct(ctx, id); err != nil {
 			return nil, err
 		}
@@ -99,11 +111,11 @@ func (d *Dispatcher) targets(ctx context.Context, w *work, f domain.Fact, m doma
 	case *domain.TargetsCorrected:
 		return d.partTargets(w, f.MessageOf, f.Added)
 	case *domain.RetryDue:
-		d.readLater(w, f.Message)
+		w.message = f.Message
 		asks := func(k domain.Delivery) bool { return k.Round == f.Round && k.Attempts+1 == f.Number }
 		return []target{{f.DeliveryOf, asks, true}}, nil
 	case *domain.RedeliveryRequested:
-		d.readLater(w, f.Message)
+		w.message = f.Message
 		asks := func(k domain.Delivery) bool { return k.Round == f.Round && k.RoundAttempts == 0 && !handedOut(k) }
 		return []target{{f.DeliveryOf, asks, false}}, nil
 	}
@@ -124,20 +136,7 @@ func (d *Dispatcher) partTargets(w *work, of domain.MessageOf, targets []domain.
 	if err != nil {
 		return nil, err
 	}
-	d.readLater(w, id)
 	return firstAttempts(id, of, targets), nil
-}
-
-// readLater lets the first task that needs the message read it, once for all tasks of the fact.
-func (d *Dispatcher) readLater(w *work, id domain.MessageID) {
-	w.message = id
-	var once sync.Once
-	var f *domain.MessagePublished
-	var err error
-	w.published = func(ctx context.Context) (*domain.MessagePublished, error) {
-		once.Do(func() { f, err = d.Recorder.LoadPublished(ctx, id) })
-		return f, err
-	}
 }
 
 func firstAttempts(id domain.MessageID, of domain.MessageOf, targets []domain.Target) []target {

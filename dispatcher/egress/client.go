@@ -82,38 +82,10 @@ func (c *Client) Close() { c.idle.close() }
 // nothing, and at most a second (a tenth of one on 2xx) within the timeout is spent on it.
 func (c *Client) Post(ctx context.Context, req Request) Result {
 	start := time.Now()
-	var result Result
-	c.post(ctx, &req, start, &result)
-	if result.Status == 0 {
-		result.Duration = time.Since(start)
+	x := exchange{client: c, start: start, deadline: start.Add(req.timeout())}
+	x.post(ctx, &req)
+	if x.result.Status == 0 {
+		x.result.Duration = time.Since(start)
 	}
-	return result
-}
-
-func (c *Client) post(ctx context.Context, req *Request, start time.Time, result *Result) {
-	if err := ctx.Err(); err != nil {
-		result.fail(ctx, stageLocal, err)
-		return
-	}
-	to, refusal := c.routes.find(req.URL)
-	if refusal != nil {
-		result.fail(ctx, stageResolve, refusal)
-		return
-	}
-	buf := requestBuffers.Get().(*[]byte)
-	defer releaseRequest(buf)
-	var err error
-	if *buf, err = appendRequest((*buf)[:0], to.prefix, req); err != nil {
-		result.fail(ctx, stageLocal, err)
-		return
-	}
-	x := exchange{client: c, request: *buf, start: start, deadline: start.Add(req.timeout()), result: result}
-	if kept := c.idle.take(to.target.key(), start); kept != nil {
-		result.Reused = true
-		if x.run(ctx, kept) {
-			return
-		}
-		*result = Result{} // not one byte went out on the kept connection: a fresh one may be tried
-	}
-	x.runFresh(ctx, to.target)
+	return x.result
 }

@@ -21,11 +21,11 @@ type hostKey struct {
 
 // conn is one connection to a receiver. It belongs to one attempt or to the pool, never to both.
 type conn struct {
-	net.Conn                // TLS or plain
-	key      hostKey        // what it leads to
-	remote   netip.AddrPort // the address judged and dialled
-	checked  time.Time      // when that address was judged
-	reader   *bufio.Reader  // reads through limit
+	net.Conn               // TLS or plain
+	key      hostKey       // what it leads to
+	remote   string        // the address judged and dialled, with its port
+	checked  time.Time     // when that address was judged
+	reader   *bufio.Reader // reads through limit
 	limit    boundedReader
 	socket   syscall.RawConn // of the plain connection below; nil if there is no socket
 
@@ -42,7 +42,7 @@ type conn struct {
 var answerBuffers = sync.Pool{New: func() any { return bufio.NewReader(nil) }}
 
 func newConn(key hostKey, plain, top net.Conn, remote netip.AddrPort, checked time.Time) *conn {
-	c := &conn{Conn: top, key: key, remote: remote, checked: checked}
+	c := &conn{Conn: top, key: key, remote: remote.String(), checked: checked}
 	c.limit.from = top
 	c.reader = answerBuffers.Get().(*bufio.Reader)
 	c.reader.Reset(&c.limit)

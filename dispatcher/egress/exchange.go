@@ -6,13 +6,42 @@ import (
 	"time"
 )
 
-// exchange is one request on one connection.
+// exchange is one attempt: a request on one connection.
 type exchange struct {
 	client   *Client
 	request  []byte
 	start    time.Time
 	deadline time.Time
-	result   *Result
+	result   Result
+}
+
+// post encodes the request and sends it over a kept connection or a fresh one.
+func (x *exchange) post(ctx context.Context, req *Request) {
+	if err := ctx.Err(); err != nil {
+		x.result.fail(ctx, stageLocal, err)
+		return
+	}
+	to, refusal := x.client.routes.find(req.URL)
+	if refusal != nil {
+		x.result.fail(ctx, stageResolve, refusal)
+		return
+	}
+	buf := requestBuffers.Get().(*[]byte)
+	defer releaseRequest(buf)
+	var err error
+	if *buf, err = appendRequest((*buf)[:0], to.prefix, req); err != nil {
+		x.result.fail(ctx, stageLocal, err)
+		return
+	}
+	x.request = *buf
+	if kept := x.client.idle.take(to.target.key(), x.start); kept != nil {
+		x.result.Reused = true
+		if x.run(ctx, kept) {
+			return
+		}
+		x.result = Result{} // not one byte went out on the kept connection: a fresh one may be tried
+	}
+	x.runFresh(ctx, to.target)
 }
 
 func (x *exchange) runFresh(ctx context.Context, t target) {
@@ -30,7 +59,7 @@ func (x *exchange) runFresh(ctx context.Context, t target) {
 // run sends the request, reads the answer and keeps or closes the connection. It returns false if the attempt failed
 // before a byte went out.
 func (x *exchange) run(ctx context.Context, c *conn) bool {
-	x.result.RemoteAddr = c.remote
+	x.result.Address = c.remote
 	if err := c.SetDeadline(x.deadline); err != nil {
 		return x.broken(ctx, c, err)
 	}

@@ -6,15 +6,11 @@ import "golang.org/x/sys/unix"
 
 // isQuiet reports whether a socket has nothing to read: no bytes, no end, no error.
 func isQuiet(fd uintptr) bool {
-	var one [1]byte
+	look := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	for {
-		_, _, err := unix.Recvfrom(int(fd), one[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
-		switch err {
-		case unix.EAGAIN:
-			return true
-		case unix.EINTR:
-			continue
+		news, err := unix.Poll(look[:], 0)
+		if err != unix.EINTR {
+			return err == nil && news == 0
 		}
-		return false
 	}
 }

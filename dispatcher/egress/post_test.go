@@ -33,7 +33,7 @@ func TestPostSendsExactlyTheseBytes(t *testing.T) {
 	if request := <-got; request != want {
 		t.Errorf("request = %q\nwant      %q", request, want)
 	}
-	if result.RemoteAddr.String() != "127.0.0.1:8443" || !result.Sent || result.Reused || result.Duration <= 0 {
+	if result.Address != "127.0.0.1:8443" || !result.Sent || result.Reused || result.Duration <= 0 {
 		t.Errorf("result = %+v", result)
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/netip"
 	"os"
 	"strconv"
 	"strings"
@@ -16,17 +15,17 @@ import (
 
 // Result tells what came of one attempt.
 type Result struct {
-	Status        int            // of the answer; 0 if none came
-	Reason        string         // "" on 2xx; else http_<code>, timeout, http_error:<kind> or dns_resolved_to_private:<why>
-	Refused       bool           // the guard refused the target; nothing was dialled
-	Sent          bool           // bytes of the request may have reached the receiver
-	Reused        bool           // the request went over a kept connection
-	RemoteAddr    netip.AddrPort // the address dialled; zero if no connection stood
-	Body          []byte         // of an answer that is not 2xx: what came of it in time, at most MaxAnswerBody bytes
-	RetryAfter    time.Duration  // what a failed answer's Retry-After asks for, never negative
-	HasRetryAfter bool           // there was a valid Retry-After
-	Duration      time.Duration  // from the call to the answer's headers, or to the failure
-	Detail        string         // of a failure without answer: the error, for the log, at most maxDetail bytes of visible ASCII
+	Status        int           // of the answer; 0 if none came
+	Reason        string        // "" on 2xx; else http_<code>, timeout, http_error:<kind> or dns_resolved_to_private:<why>
+	Refused       bool          // the guard refused the target; nothing was dialled
+	Sent          bool          // bytes of the request may have reached the receiver
+	Reused        bool          // the request went over a kept connection
+	Address       string        // the address and port dialled; "" if no connection stood
+	Body          []byte        // of an answer that is not 2xx: what came of it in time, at most MaxAnswerBody bytes
+	RetryAfter    time.Duration // what a failed answer's Retry-After asks for, never negative
+	HasRetryAfter bool          // there was a valid Retry-After
+	Duration      time.Duration // from the call to the answer's headers, or to the failure
+	Detail        string        // of a failure without answer: the error, for the log, at most maxDetail bytes of visible ASCII
 }
 
 // Succeeded reports whether the receiver answered 2xx.

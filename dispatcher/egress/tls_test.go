@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -134,8 +135,8 @@ func TestTLS(t *testing.T) {
 			if state.NegotiatedProtocol != "" && state.NegotiatedProtocol != "http/1.1" {
 				t.Errorf("ALPN = %q, want http/1.1", state.NegotiatedProtocol)
 			}
-			if result.RemoteAddr.Addr().String() != publicAddr {
-				t.Errorf("RemoteAddr = %v, want %s", result.RemoteAddr, publicAddr)
+			if !strings.HasPrefix(result.Address, publicAddr+":") {
+				t.Errorf("Address = %q, want %s", result.Address, publicAddr)
 			}
 			if again := post(t, c, url); !again.Reused || !again.Succeeded() {
 				t.Errorf("second request: Reused = %v, reason %q, want it over the same connection", again.Reused, again.Reason)
