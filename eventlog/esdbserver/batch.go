@@ -35,15 +35,18 @@ type batches struct {
 	*streamService
 	call    streams.Streams_BatchAppendServer
 	open    map[eventlog.ID]*batch
-	running chan struct{} // holds a value for each append that runs
-	tasks   sync.WaitGroup
+	running chan struct{}            // holds a value for each append that runs
 	last    map[string]chan struct{} // of each stream, closed when its latest append is done; owned by the receiver
+
+	starting sync.Mutex // no task is added once stopped is set
+	stopped  bool
+	tasks    sync.WaitGroup
 
 	sending sync.Mutex
 }
 
 // BatchAppend appends what comes in parts, each append with an answer of its own. Appends to one stream are done in the
-// order in which they became whole.
+// order in which they became whole. When the server stops, those under way are still answered.
 func (s *streamService) BatchAppend(call streams.Streams_BatchAppendServer) error {
 	if err := s.door.mayWrite(call.Context()); err != nil {
 		return err
@@ -52,9 +55,22 @@ func (s *streamService) BatchAppend(call streams.Streams_BatchAppendServer) erro
 		streamService: s, call: call, open: make(map[eventlog.ID]*batch),
 		running: make(chan struct{}, batchesRunning), last: make(map[string]chan struct{}),
 	}
-	defer b.tasks.Wait()
+	received := make(chan error, 1)
+	go func() { received <- b.receive() }() // It ends with the call.
+	var err error
+	select {
+	case err = <-received:
+	case <-s.life.Done():
+		err = eventlog.ErrClosed
+	}
+	b.finishAll()
+	return s.refusal(call.Context(), "append", "", err)
+}
+
+// receive takes what the client sends until it sends no more.
+func (b *batches) receive() error {
 	for {
-		req, err := call.Recv()
+		req, err := b.call.Recv()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
@@ -62,9 +78,17 @@ func (s *streamService) BatchAppend(call streams.Streams_BatchAppendServer) erro
 			err = b.take(req)
 		}
 		if err != nil {
-			return s.refusal(call.Context(), "append", "", err)
+			return err
 		}
 	}
+}
+
+// finishAll returns when nothing is appended any more, and nothing will be.
+func (b *batches) finishAll() {
+	b.starting.Lock()
+	b.stopped = true
+	b.starting.Unlock()
+	b.tasks.Wait()
 }
 
 // take adds a part to its append.
@@ -100,6 +124,11 @@ func (b *batches) start(one *batch) error {
 	case b.running <- struct{}{}:
 	case <-b.call.Context().Done():
 		return b.call.Context().Err()
+	}
+	b.starting.Lock()
+	defer b.starting.Unlock()
+	if b.stopped {
+		return eventlog.ErrClosed
 	}
 	stream := named(one.options.GetStreamIdentifier())
 	before, done := b.last[stream], make(chan struct{})
@@ -211,6 +240,12 @@ func (s *Server) batchError(ctx context.Context, stream string, err error) *spb.
 		return detailed(codes.InvalidArgument, "maximum append size exceeded", &shared.MaximumAppendSizeExceeded{MaxAppendSize: eventlog.MaxAppend})
 	case errors.Is(err, eventlog.ErrInvalid), errors.Is(err, errMissingMetadata):
 		return detailed(codes.InvalidArgument, "bad request", &shared.BadRequest{Message: err.Error()})
+	case errors.Is(err, eventlog.ErrUnknownOutcome):
+		return detailed(codes.Aborted, "it is unknown whether the events were appended", &shared.Unknown{})
+	case errors.Is(err, eventlog.ErrNoSpace):
+		return detailed(codes.ResourceExhausted, eventlog.ErrNoSpace.Error(), &shared.Unknown{})
+	case errors.Is(err, eventlog.ErrClosed):
+		return detailed(codes.Unavailable, "the server is shutting down", &shared.Unknown{})
 	}
 	s.config.Logger.Error().Err(err).Msg("append")
 	return detailed(codes.Unknown, "unknown", &shared.Unknown{})

@@ -25,6 +25,7 @@ type node struct {
 	config   esdbserver.Config
 	address  string
 	shutDown func()
+	fails    error // what appends fail with, if it is set
 }
 
 func newNode(t *testing.T, config esdbserver.Config) *node {
@@ -41,7 +42,11 @@ func (n *node) start() {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	n.log, n.config.Log = log, log
+	n.log = log
+	n.config.Log = log
+	if n.fails != nil {
+		n.config.Log = failing{log, n.fails}
+	}
 	server, err := esdbserver.New(n.config)
 	if err != nil {
 		n.t.Fatal(err)
