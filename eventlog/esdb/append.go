@@ -4,20 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"unicode/utf16"
 
 	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"github.com/google/uuid"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/hooklog/hooklog/eventlog"
 )
-
-// cutOffs is how often in a row a server may end an append before it was all sent until that is taken for its will.
-const cutOffs = 5
 
 // Append implements [eventlog.Streams]. While it is unknown whether the events were appended, it sends them again with
 // the same ids and expectation until ctx ends; so give ctx a deadline. At Any and StreamExists, where the server does not
@@ -28,9 +24,10 @@ func (l *Log) Append(ctx context.Context, stream string, expected eventlog.Expec
 		return eventlog.Appended{}, err
 	}
 	a := appending{log: l, stream: stream, expected: expected, last: events[len(events)-1].ID}
+	a.events = make([]*streams.BatchAppendReq_ProposedMessage, len(events))
 	size := 0
-	for _, e := range events {
-		a.events = append(a.events, dataOf(e))
+	for i, e := range events {
+		a.events[i] = proposed(e)
 		size += len(e.Type) + len(e.Data) + len(e.Metadata)
 	}
 	done, err := a.run(ctx)
@@ -63,36 +60,23 @@ func checkAppend(stream string, expected eventlog.Expected, events []eventlog.Ev
 	return nil
 }
 
-func dataOf(e eventlog.Event) client.EventData {
-	content := client.ContentTypeJson
-	if e.Opaque {
-		content = client.ContentTypeBinary
-	}
-	return client.EventData{EventID: uuid.UUID(e.ID), EventType: e.Type, ContentType: content, Data: e.Data, Metadata: e.Metadata}
-}
-
 // appending is one call of Append.
 type appending struct {
 	log      *Log
 	stream   string
 	expected eventlog.Expected
-	events   []client.EventData
+	events   []*streams.BatchAppendReq_ProposedMessage
 	last     eventlog.ID
 
-	doubt   error // why it is unknown whether the events were appended
-	cutOffs int
+	doubt error // why it is unknown whether the events were appended
 }
 
 func (a *appending) run(ctx context.Context) (eventlog.Appended, error) {
 	var pause backoff
 	for {
-		var result *client.WriteResult
-		err := a.log.connection.once(ctx, func(ctx context.Context, es *client.Client) (err error) {
-			result, err = es.AppendToStream(ctx, a.stream, client.AppendToStreamOptions{ExpectedRevision: revisionOf(a.expected)}, a.events...)
-			return err
-		})
+		success, err := a.once(ctx)
 		if err == nil {
-			return a.appended(ctx, result)
+			return a.appended(ctx, success)
 		}
 		if again, err := a.judge(ctx, err); !again {
 			return eventlog.Appended{}, err
@@ -103,31 +87,45 @@ func (a *appending) run(ctx context.Context) (eventlog.Appended, error) {
 	}
 }
 
+// once waits for a generation and sends the events with it.
+func (a *appending) once(ctx context.Context) (*streams.BatchAppendResp_Success, error) {
+	g, err := a.log.connection.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := g.append(ctx, a.request())
+	if err != nil {
+		return nil, err
+	}
+	if success := answer.GetSuccess(); success != nil {
+		return success, nil
+	}
+	err = a.refusal(answer.GetError())
+	if status.Code(err) == codes.Unavailable {
+		g.lose(nil)
+	}
+	return nil, err
+}
+
 // judge says whether to send the events once more, and what to answer if not.
 func (a *appending) judge(ctx context.Context, err error) (again bool, _ error) {
-	code, _ := codeOf(err)
 	ended := a.log.connection.ended(ctx)
 	switch {
-	case errors.Is(err, errNotEntered), errors.Is(err, eventlog.ErrClosed), code == client.ErrorCodeNotLeader:
+	case errors.Is(err, errNotEntered), errors.Is(err, eventlog.ErrClosed):
 		return ended == nil, a.fail(ended) // Nothing was appended.
 	case ended != nil && errors.Is(err, ended):
 		return false, a.fail(ended) // It waited for a connection.
-	case code == client.ErrorCodeWrongExpectedVersion:
-		return false, a.conflict(ctx)
+	case errors.Is(err, eventlog.ErrRevisionConflict):
+		return false, err
 	case status.Code(err) == codes.ResourceExhausted && a.doubt == nil:
 		return false, fmt.Errorf("append to %s: %w: %w", a.stream, eventlog.ErrNoSpace, err)
 	case ended == nil && !passing(err):
 		return false, a.fail(explain(err))
 	}
 	a.doubt = err
-	if errors.Is(err, io.EOF) {
-		a.cutOffs++
-	}
 	switch {
 	case ended != nil:
 		return false, a.fail(ended)
-	case a.cutOffs == cutOffs:
-		return false, a.fail(fmt.Errorf("the server ended the append %d times before it was sent; does it take less than %d bytes?", cutOffs, eventlog.MaxAppend))
 	case a.expected == eventlog.Any || a.expected == eventlog.StreamExists:
 		return false, a.fail(err)
 	}
@@ -143,32 +141,17 @@ func (a *appending) fail(err error) error {
 	return fmt.Errorf("append to %s: %w", a.stream, err)
 }
 
-// conflict tells how the stream stands. The client gives the server's number in words only.
-func (a *appending) conflict(ctx context.Context) error {
-	actual := eventlog.NoStream
-	err := a.log.connection.use(ctx, func(ctx context.Context, es *client.Client) error {
-		e, ok, err := one(ctx, es, a.stream, client.ReadStreamOptions{Direction: client.Backwards, From: client.End{}})
-		if err == nil && ok {
-			actual = eventlog.Exactly(eventlog.Revision(e.EventNumber))
-		}
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("append to %s: %w, and how it stands could not be read: %w", a.stream, eventlog.ErrRevisionConflict, err)
-	}
-	return &eventlog.ConflictError{Stream: a.stream, Expected: a.expected, Actual: actual}
-}
-
 // appended tells where the append ended. The answer to a repetition may lack the position.
-func (a *appending) appended(ctx context.Context, r *client.WriteResult) (eventlog.Appended, error) {
+func (a *appending) appended(ctx context.Context, r *streams.BatchAppendResp_Success) (eventlog.Appended, error) {
 	done := eventlog.Appended{
-		Revision: eventlog.Revision(r.NextExpectedVersion), Position: eventlog.PositionOf(r.CommitPosition, r.PreparePosition),
+		Revision: eventlog.Revision(r.GetCurrentRevision()),
+		Position: eventlog.PositionOf(r.GetPosition().GetCommitPosition(), r.GetPosition().GetPreparePosition()),
 	}
 	if !done.Position.IsZero() {
 		return done, nil
 	}
 	err := a.log.connection.use(ctx, func(ctx context.Context, es *client.Client) error {
-		e, ok, err := one(ctx, es, a.stream, client.ReadStreamOptions{From: client.Revision(r.NextExpectedVersion)})
+		e, ok, err := one(ctx, es, a.stream, client.ReadStreamOptions{From: client.Revision(r.GetCurrentRevision())})
 		if err != nil {
 			return err
 		}
@@ -200,16 +183,4 @@ func one(ctx context.Context, es *client.Client, stream string, from client.Read
 		return nil, false, err
 	}
 	return e.OriginalEvent(), true, nil
-}
-
-func revisionOf(e eventlog.Expected) client.ExpectedRevision {
-	switch e {
-	case eventlog.NoStream:
-		return client.NoStream{}
-	case eventlog.Any:
-		return client.Any{}
-	case eventlog.StreamExists:
-		return client.StreamExists{}
-	}
-	return client.Revision(uint64(e))
 }

@@ -105,25 +105,44 @@ func (c *connection) set(g *generation, err error) {
 	c.changed = make(chan struct{})
 }
 
-// connect makes a generation whose client has found its server. If a server has just named its leader it is tried first.
+// connect makes a generation whose node answers. If a server has just named its leader it is tried first.
 func (c *connection) connect(leader *client.EndPoint) (*generation, error) {
 	if leader != nil {
-		settings := c.settings
-		settings.Address, settings.GossipSeeds, settings.DnsDiscover = leader.String(), nil, false
-		if g, err := c.dial(settings); err == nil || c.life.Err() != nil {
+		if g, err := c.dial(leader.String()); err == nil || c.life.Err() != nil {
 			return g, err
 		}
 	}
-	return c.dial(c.settings)
+	all := seeds(&c.settings)
+	if len(all) == 0 {
+		return c.dial(c.settings.Address)
+	}
+	var failed error
+	for _, seed := range all {
+		address, err := discover(c.life, &c.settings, seed)
+		if err == nil {
+			var g *generation
+			if g, err = c.dial(address); err == nil {
+				return g, nil
+			}
+		}
+		if failed = explain(err); c.life.Err() != nil {
+			break
+		}
+	}
+	return nil, failed
 }
 
-func (c *connection) dial(settings client.Configuration) (*generation, error) {
+// dial makes a generation for one node. The client does not discover by itself, so that the appender has the same node.
+func (c *connection) dial(address string) (*generation, error) {
+	settings := c.settings
+	settings.Address, settings.GossipSeeds, settings.DnsDiscover = address, nil, false
 	g, err := newGeneration(settings, c.logger)
 	if err != nil {
 		return nil, err
 	}
+	c.tasks.Go(func() { g.run(c.life) })
 	found := make(chan error, 1)
-	go func() { found <- g.find() }() // It ends after gossipTimeout for each seed at the latest, whatever ends before.
+	go func() { found <- g.find() }() // It ends after gossipTimeout at the latest, whatever ends before.
 	select {
 	case err = <-found:
 	case <-c.life.Done():
@@ -134,13 +153,24 @@ func (c *connection) dial(settings client.Configuration) (*generation, error) {
 		return nil, c.life.Err()
 	}
 	if err == nil {
-		err = g.call(c.life, func(ctx context.Context, es *client.Client) error { _, err := lastOf(ctx, es); return err })
+		ctx, cancel := context.WithTimeout(c.life, heartbeatTimeout)
+		defer cancel()
+		err = g.answers(ctx)
 	}
 	if err != nil {
 		g.lose(nil)
 		return nil, explain(err)
 	}
 	return g, nil
+}
+
+// answers makes sure that the server answers on both connections.
+func (g *generation) answers(ctx context.Context) error {
+	err := g.call(ctx, func(ctx context.Context, es *client.Client) error { _, err := lastOf(ctx, es); return err })
+	if err != nil {
+		return err
+	}
+	return g.appender.ping(ctx)
 }
 
 // find lets the client look for its server, and judges the server's version.
@@ -179,8 +209,7 @@ func (c *connection) watch(g *generation) {
 func (c *connection) heartbeat(g *generation) {
 	ctx, cancel := context.WithTimeout(c.life, heartbeatTimeout)
 	defer cancel()
-	err := g.call(ctx, func(ctx context.Context, es *client.Client) error { _, err := lastOf(ctx, es); return err })
-	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if err := g.answers(ctx); err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		c.logger.Warn().Msg("EventStoreDB has not answered for " + heartbeatTimeout.String())
 		g.lose(nil)
 		g.kill()

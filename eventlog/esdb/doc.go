@@ -7,7 +7,17 @@
 // server, and loses a connection each time it finds one again. So a client here makes one connection in its life: a
 // generation. When the connection is lost the generation takes no more calls, the next one is made, with growing pauses
 // and for ever, and the old client is closed once its last call has ended. A heartbeat finds out when a server does not
-// answer although nothing says that the connection is lost.
+// answer although nothing says that the connection is lost. Which node of a cluster a generation speaks to is found out
+// here, by gossip from the addresses of the connection string, or is what the last node named as its leader.
+//
+// # Appending
+//
+// The client makes each append a call of its own, which costs twice as much as the append. So each generation has a
+// second connection to the same node, with the same settings and credentials, whose only use is one call of BatchAppend
+// for all appends; every server of [LeastVersion] has it. Up to 1,024 appends are under way and are answered in any
+// order. When the call ends, the outcome of those that were sent and not answered is unknown, and they are repeated in
+// the next call where that is harmless. Append is the only thing that goes there: a read may be answered before an append
+// that was begun earlier.
 //
 // # Reading
 //

@@ -5,18 +5,24 @@ import (
 	"net"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/gossip"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/hooklog/hooklog/eventlog"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 // fake answers as a test tells it to, for what the embedded log behind esdbserver never does.
@@ -25,9 +31,12 @@ type fake struct {
 	streams.UnimplementedStreamsServer
 
 	version string // "" is a server without the service that tells it
-	append  func(streams.Streams_AppendServer) error
+	append  func(streams.Streams_BatchAppendServer) error
 	read    func(*streams.ReadReq_Options, streams.Streams_ReadServer) error
 	consume func(persistent.PersistentSubscriptions_ReadServer) error
+	members []*gossip.MemberInfo
+	silent  atomic.Bool  // what it offers is not told
+	asked   atomic.Int32 // how often it was asked for that in vain
 
 	mu    sync.Mutex
 	info  *persistent.SubscriptionInfo
@@ -46,6 +55,7 @@ func startFake(t *testing.T, f *fake) (url string) {
 	}
 	streams.RegisterStreamsServer(s, f)
 	persistent.RegisterPersistentSubscriptionsServer(s, &fakeGroups{f: f})
+	gossip.RegisterGossipServer(s, &fakeGossip{f: f})
 	served := make(chan error, 1)
 	go func() { served <- s.Serve(listener) }()
 	t.Cleanup(func() {
@@ -57,7 +67,12 @@ func startFake(t *testing.T, f *fake) (url string) {
 	return "esdb://" + listener.Addr().String() + "?tls=false"
 }
 
-func (f *fake) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatures.SupportedMethods, error) {
+func (f *fake) GetSupportedMethods(ctx context.Context, _ *shared.Empty) (*serverfeatures.SupportedMethods, error) {
+	if f.silent.Load() {
+		f.asked.Add(1)
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
 	const groups = "event_store.client.persistent_subscriptions.persistentsubscriptions"
 	m := &serverfeatures.SupportedMethods{EventStoreServerVersion: f.version}
 	for _, name := range []string{"create", "getinfo", "list", "replayparked", "restartsubsystem"} {
@@ -66,7 +81,57 @@ func (f *fake) GetSupportedMethods(context.Context, *shared.Empty) (*serverfeatu
 	return m, nil
 }
 
-func (f *fake) Append(s streams.Streams_AppendServer) error { return f.append(s) }
+func (f *fake) BatchAppend(s streams.Streams_BatchAppendServer) error { return f.append(s) }
+
+// oneByOne answers each append before it looks at the next. An error ends the call.
+func oneByOne(answer func(streams.Streams_BatchAppendServer, *streams.BatchAppendReq) (*streams.BatchAppendResp, error)) func(streams.Streams_BatchAppendServer) error {
+	return func(s streams.Streams_BatchAppendServer) error {
+		for {
+			r, err := s.Recv()
+			if err != nil {
+				return err
+			}
+			a, err := answer(s, r)
+			if err != nil {
+				return err
+			}
+			if err := s.Send(correlated(r, a)); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// correlated makes an answer the answer to a request.
+func correlated(r *streams.BatchAppendReq, a *streams.BatchAppendResp) *streams.BatchAppendResp {
+	a.CorrelationId, a.StreamIdentifier = r.GetCorrelationId(), r.GetOptions().GetStreamIdentifier()
+	return a
+}
+
+// succeeded is the answer to an append that ended at a revision and a position; 0, 0 is none.
+func succeeded(revision, commit, prepare uint64) *streams.BatchAppendResp {
+	s := &streams.BatchAppendResp_Success{
+		CurrentRevisionOption: &streams.BatchAppendResp_Success_CurrentRevision{CurrentRevision: revision},
+		PositionOption:        &streams.BatchAppendResp_Success_NoPosition{NoPosition: &emptypb.Empty{}},
+	}
+	if commit != 0 {
+		s.PositionOption = &streams.BatchAppendResp_Success_Position{Position: &shared.AllStreamPosition{CommitPosition: commit, PreparePosition: prepare}}
+	}
+	return &streams.BatchAppendResp{Result: &streams.BatchAppendResp_Success_{Success: s}}
+}
+
+// refused is the answer to an append that did not succeed, with a detail if it is given.
+func refused(code codes.Code, message string, detail proto.Message) *streams.BatchAppendResp {
+	s := &spb.Status{Code: int32(code), Message: message}
+	if detail != nil {
+		d, err := anypb.New(detail)
+		if err != nil {
+			panic(err)
+		}
+		s.Details = []*anypb.Any{d}
+	}
+	return &streams.BatchAppendResp{Result: &streams.BatchAppendResp_Error{Error: s}}
+}
 
 // Read answers the question for the last event of all, which comes with each connection, unless a test does.
 func (f *fake) Read(r *streams.ReadReq, s streams.Streams_ReadServer) error {
@@ -116,6 +181,16 @@ func (g *fakeGroups) Read(s persistent.PersistentSubscriptions_ReadServer) error
 		return err
 	}
 	return g.f.consume(s)
+}
+
+// fakeGossip is one more service with a Read of its own.
+type fakeGossip struct {
+	gossip.UnimplementedGossipServer
+	f *fake
+}
+
+func (g *fakeGossip) Read(context.Context, *shared.Empty) (*gossip.ClusterInfo, error) {
+	return &gossip.ClusterInfo{Members: g.f.members}, nil
 }
 
 // handedOut is an event of a group as it goes over the wire, or a link to it.

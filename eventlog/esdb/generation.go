@@ -7,6 +7,7 @@ import (
 	"time"
 
 	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
+	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/rs/zerolog"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -18,15 +19,17 @@ const (
 	lineNotLeader = "not leader exception, reconnecting to %v"
 )
 
-// generation is one client of the official library, from its only connection until that is lost.
+// generation is one client of the official library and one appender, each with a connection to the same node, from their
+// beginning until one of the two is lost.
 //
 // A call that asks the client for its connection after the loss would make it look for a server again, which blocks
 // everybody, drops the old connection unclosed and ends the client if there is no server. So calls enter one by one: a
 // call holds entry for reading until the client has given it the connection, and the loss of the connection, which the
 // client logs before it forgets it, takes entry for writing. Nobody enters after that.
 type generation struct {
-	client *client.Client
-	logger zerolog.Logger
+	client   *client.Client
+	appender *appender
+	logger   zerolog.Logger
 
 	// ctx ends when the connection is known to be dead, and with it every call.
 	ctx  context.Context
@@ -42,16 +45,30 @@ type generation struct {
 	leader *client.EndPoint // where the server said that the leader is
 }
 
+// newGeneration makes a generation for the node at the settings' address. Its appender does not run yet.
 func newGeneration(settings client.Configuration, logger zerolog.Logger) (*generation, error) {
 	g := &generation{logger: logger, lost: make(chan struct{})}
-	settings.Logger = g.log
-	c, err := client.NewClient(&settings)
+	a, err := newAppender(&settings, g.lose)
 	if err != nil {
 		return nil, err
 	}
-	g.client = c
+	settings.Logger = g.log
+	c, err := client.NewClient(&settings)
+	if err != nil {
+		a.conn.Close()
+		return nil, err
+	}
+	g.client, g.appender = c, a
 	g.ctx, g.kill = context.WithCancel(context.Background())
 	return g, nil
+}
+
+// run runs the appender until the generation or life has ended.
+func (g *generation) run(life context.Context) {
+	ctx, cancel := context.WithCancel(life)
+	defer cancel()
+	defer context.AfterFunc(g.ctx, cancel)()
+	g.appender.run(ctx)
 }
 
 // log gets what the client logs.
@@ -95,6 +112,33 @@ func (g *generation) closeIdle() {
 	}
 }
 
+// enter counts one more use; false if the connection is lost.
+func (g *generation) enter() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !g.gone {
+		g.uses++
+	}
+	return !g.gone
+}
+
+// leave ends a use.
+func (g *generation) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.uses--
+	g.closeIdle()
+}
+
+// append sends an append as the appender does.
+func (g *generation) append(ctx context.Context, r *streams.BatchAppendReq) (*streams.BatchAppendResp, error) {
+	if !g.enter() {
+		return nil, errNotEntered
+	}
+	defer g.leave()
+	return g.appender.append(ctx, r)
+}
+
 // lease is the right to one call of the client.
 type lease struct {
 	g *generation
@@ -121,14 +165,10 @@ func (e *entering) Deadline() (time.Time, bool) {
 // lease lets one call enter. It fails with errNotEntered if the connection is lost.
 func (g *generation) lease(ctx context.Context) (*lease, error) {
 	g.entry.RLock()
-	g.mu.Lock()
-	if g.gone {
-		g.mu.Unlock()
+	if !g.enter() {
 		g.entry.RUnlock()
 		return nil, errNotEntered
 	}
-	g.uses++
-	g.mu.Unlock()
 	l := &lease{g: g}
 	l.pass = sync.OnceFunc(func() {
 		l.passed = true
@@ -145,10 +185,7 @@ func (l *lease) end() {
 	l.pass()
 	l.unlink()
 	l.cancel()
-	l.g.mu.Lock()
-	defer l.g.mu.Unlock()
-	l.g.uses--
-	l.g.closeIdle()
+	l.g.leave()
 }
 
 // call makes one call. The client panics at answers that it does not expect; that becomes an error.

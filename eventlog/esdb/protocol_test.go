@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"io"
 	"math"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 	"github.com/hooklog/hooklog/eventlog/esdb"
 	"github.com/hooklog/hooklog/eventlog/esdbserver"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 func TestAnOldServerIsRefusedByName(t *testing.T) {
@@ -35,35 +35,13 @@ func TestAnOldServerIsRefusedByName(t *testing.T) {
 	}
 }
 
-// received reads an append to its end.
-func received(s streams.Streams_AppendServer) (events int, err error) {
-	for {
-		r, err := s.Recv()
-		if errors.Is(err, io.EOF) {
-			return events, nil
-		}
-		if err != nil {
-			return events, err
-		}
-		if r.GetProposedMessage() != nil {
-			events++
-		}
-	}
-}
-
 func TestTheAnswerToARepetitionMayLackThePosition(t *testing.T) {
 	t.Parallel()
 	e := newEvent("t")
 	f := &fake{version: "24.10.4"}
-	f.append = func(s streams.Streams_AppendServer) error {
-		if _, err := received(s); err != nil {
-			return err
-		}
-		return s.SendAndClose(&streams.AppendResp{Result: &streams.AppendResp_Success_{Success: &streams.AppendResp_Success{
-			CurrentRevisionOption: &streams.AppendResp_Success_CurrentRevision{CurrentRevision: 7},
-			PositionOption:        &streams.AppendResp_Success_NoPosition{NoPosition: &shared.Empty{}},
-		}}})
-	}
+	f.append = oneByOne(func(streams.Streams_BatchAppendServer, *streams.BatchAppendReq) (*streams.BatchAppendResp, error) {
+		return succeeded(7, 0, 0), nil
+	})
 	f.read = func(o *streams.ReadReq_Options, s streams.Streams_ReadServer) error {
 		if at := o.GetStream().GetRevision(); at != 7 {
 			t.Errorf("revision %d was looked at, want 7", at)
@@ -80,23 +58,33 @@ func TestTheAnswerToARepetitionMayLackThePosition(t *testing.T) {
 	}
 }
 
+// TestAnAppendIsSentAgainWhileItsOutcomeIsUnknown holds it for what ends the call of all appends, and for what one append
+// is answered with.
 func TestAnAppendIsSentAgainWhileItsOutcomeIsUnknown(t *testing.T) {
 	t.Parallel()
-	for name, code := range map[string]codes.Code{"aborted": codes.Aborted, "too busy": codes.Unavailable, "broken": codes.Internal} {
+	for name, c := range map[string]struct {
+		ended  codes.Code
+		answer *streams.BatchAppendResp
+	}{
+		"aborted":   {codes.Aborted, nil},
+		"broken":    {codes.Internal, nil},
+		"gone":      {codes.Unavailable, nil},
+		"timed out": {codes.OK, refused(codes.DeadlineExceeded, "Timeout", &shared.Timeout{})},
+		"unknown":   {codes.OK, refused(codes.Unknown, "Unknown", &shared.Unknown{})},
+		"not ready": {codes.OK, refused(codes.OK, "Server Is Not Ready", &emptypb.Empty{})},
+		"no answer": {codes.OK, &streams.BatchAppendResp{}},
+	} {
 		for _, expected := range []eventlog.Expected{eventlog.NoStream, eventlog.Exactly(4), eventlog.Any, eventlog.StreamExists} {
 			var tries atomic.Int32
-			f := &fake{version: "24.10.4", append: func(s streams.Streams_AppendServer) error {
-				if _, err := received(s); err != nil {
-					return err
+			f := &fake{version: "24.10.4", append: oneByOne(func(s streams.Streams_BatchAppendServer, _ *streams.BatchAppendReq) (*streams.BatchAppendResp, error) {
+				switch {
+				case tries.Add(1) >= 3:
+					return succeeded(5, 5, 4), nil
+				case c.answer == nil:
+					return nil, refusal(s, c.ended, "x", "try "+name)
 				}
-				if tries.Add(1) < 3 {
-					return refusal(s, code, "x", "try "+name)
-				}
-				return s.SendAndClose(&streams.AppendResp{Result: &streams.AppendResp_Success_{Success: &streams.AppendResp_Success{
-					CurrentRevisionOption: &streams.AppendResp_Success_CurrentRevision{CurrentRevision: 1},
-					PositionOption:        &streams.AppendResp_Success_Position{Position: &streams.AppendResp_Position{CommitPosition: 5, PreparePosition: 4}},
-				}}})
-			}}
+				return c.answer, nil
+			})}
 			a, err := open(t, startFake(t, f)).Append(soon(t), "s", expected, newEvent("t"))
 			if expected == eventlog.Any || expected == eventlog.StreamExists {
 				if !errors.Is(err, eventlog.ErrUnknownOutcome) || tries.Load() != 1 {
@@ -104,7 +92,7 @@ func TestAnAppendIsSentAgainWhileItsOutcomeIsUnknown(t *testing.T) {
 				}
 				continue
 			}
-			if err != nil || tries.Load() != 3 || a.Position != eventlog.PositionOf(5, 4) {
+			if want := (eventlog.Appended{Revision: 5, Position: eventlog.PositionOf(5, 4)}); err != nil || tries.Load() != 3 || a != want {
 				t.Errorf("%s at %s: got %v, %v after %d tries", name, expected, a, err, tries.Load())
 			}
 		}
@@ -114,49 +102,49 @@ func TestAnAppendIsSentAgainWhileItsOutcomeIsUnknown(t *testing.T) {
 func TestWhatTheServerRefusesIsNotSentAgain(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		code     codes.Code
+		code     codes.Code // with which the call of all appends ends
 		trailers []string
+		answer   *streams.BatchAppendResp // or what the one append is answered with
 		want     error
 	}{
-		"no space":        {codes.ResourceExhausted, []string{"x", "full"}, eventlog.ErrNoSpace},
-		"wrong password":  {codes.Unauthenticated, []string{"x", "who"}, esdb.ErrUnauthenticated},
-		"no right":        {codes.PermissionDenied, []string{"exception", "access-denied"}, esdb.ErrAccessDenied},
-		"too large there": {codes.InvalidArgument, []string{"x", "Maximum Append Size of 1024 Exceeded."}, eventlog.ErrTooLarge},
-		"deleted":         {codes.FailedPrecondition, []string{"exception", "stream-deleted", "stream-name", "s"}, nil},
-		"deleted, not told by name, at which the client panics": {codes.FailedPrecondition, []string{"exception", "stream-deleted"}, nil},
+		"a wrong password":                  {codes.Unauthenticated, []string{"x", "who"}, nil, esdb.ErrUnauthenticated},
+		"no right to write":                 {codes.PermissionDenied, []string{"exception", "access-denied"}, nil, esdb.ErrAccessDenied},
+		"a server that has no such method":  {codes.Unimplemented, []string{"x", "unknown method"}, nil, nil},
+		"no space":                          {0, nil, refused(codes.ResourceExhausted, "full", nil), eventlog.ErrNoSpace},
+		"no right to this stream":           {0, nil, refused(codes.PermissionDenied, "Access Denied", &shared.AccessDenied{}), esdb.ErrAccessDenied},
+		"a deleted stream":                  {0, nil, refused(codes.NotFound, "Stream is deleted", &shared.StreamDeleted{}), eventlog.ErrStreamDeleted},
+		"what is no append":                 {0, nil, refused(codes.InvalidArgument, "Bad Request", &shared.BadRequest{Message: "x"}), nil},
+		"what is too large there":           {0, nil, refused(codes.InvalidArgument, "Too Large", &shared.MaximumAppendSizeExceeded{MaxAppendSize: 1024}), eventlog.ErrTooLarge},
+		"an event that is too large there":  {0, nil, refused(codes.InvalidArgument, "Maximum Append Event Size Exceeded.", nil), eventlog.ErrTooLarge},
+		"the wrong revision of a stream":    {0, nil, refused(codes.AlreadyExists, "x", conflictAt(3)), &eventlog.ConflictError{Stream: "s", Expected: eventlog.Exactly(8), Actual: 3}},
+		"the revision of what is no stream": {0, nil, refused(codes.AlreadyExists, "x", conflictAt(-1)), &eventlog.ConflictError{Stream: "s", Expected: eventlog.Exactly(8), Actual: eventlog.NoStream}},
 	} {
 		var tries atomic.Int32
-		f := &fake{version: "24.10.4", append: func(s streams.Streams_AppendServer) error {
-			tries.Add(1)
-			if _, err := received(s); err != nil {
-				return err
+		f := &fake{version: "24.10.4", append: oneByOne(func(s streams.Streams_BatchAppendServer, _ *streams.BatchAppendReq) (*streams.BatchAppendResp, error) {
+			if tries.Add(1); c.answer == nil {
+				return nil, refusal(s, c.code, c.trailers...)
 			}
-			return refusal(s, c.code, c.trailers...)
-		}}
-		_, err := open(t, startFake(t, f)).Append(soon(t), "s", eventlog.NoStream, newEvent("t"))
-		if err == nil || c.want != nil && !errors.Is(err, c.want) || errors.Is(err, eventlog.ErrUnknownOutcome) || tries.Load() != 1 {
+			return c.answer, nil
+		})}
+		_, err := open(t, startFake(t, f)).Append(soon(t), "s", eventlog.Exactly(8), newEvent("t"))
+		var met, want *eventlog.ConflictError
+		right := err != nil && (c.want == nil || errors.Is(err, c.want))
+		if errors.As(c.want, &want) {
+			right = errors.As(err, &met) && *met == *want
+		}
+		if !right || errors.Is(err, eventlog.ErrUnknownOutcome) || tries.Load() != 1 {
 			t.Errorf("%s: got %v after %d tries, want %v", name, err, tries.Load(), c.want)
 		}
 	}
 }
 
-// TestAnAppendThatIsCutOffAgainAndAgain holds that the server's limit may be lower than the port's: it answers before it
-// has read everything, and the client does not hear what.
-func TestAnAppendThatIsCutOffAgainAndAgain(t *testing.T) {
-	t.Parallel()
-	f := &fake{version: "24.10.4", append: func(s streams.Streams_AppendServer) error {
-		return refusal(s, codes.InvalidArgument, "exception", "maximum-append-size-exceeded")
-	}}
-	var events []eventlog.Event
-	for range 50 {
-		e := newEvent("t")
-		e.Data = []byte(`"` + strings.Repeat("x", 20_000) + `"`)
-		events = append(events, e)
+// conflictAt is the detail of a conflict with a stream at a revision.
+func conflictAt(actual eventlog.Expected) *shared.WrongExpectedVersion {
+	w := &shared.WrongExpectedVersion{CurrentStreamRevisionOption: &shared.WrongExpectedVersion_CurrentStreamRevision{CurrentStreamRevision: uint64(actual)}}
+	if actual == eventlog.NoStream {
+		w.CurrentStreamRevisionOption = &shared.WrongExpectedVersion_CurrentNoStream{CurrentNoStream: &emptypb.Empty{}}
 	}
-	_, err := open(t, startFake(t, f)).Append(soon(t), "s", eventlog.NoStream, events...)
-	if err == nil || errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("got %v", err)
-	}
+	return w
 }
 
 func TestASubscriptionHandsOverWhatIsNewAndTellsLive(t *testing.T) {
@@ -334,8 +322,8 @@ func TestANodeThatIsNoLeaderNamesIt(t *testing.T) {
 	t.Parallel()
 	leader := newNode(t, esdbserver.Config{Insecure: true})
 	host, port, _ := strings.Cut(leader.address, ":")
-	f := &fake{version: "24.10.4", append: func(s streams.Streams_AppendServer) error {
-		if _, err := received(s); err != nil {
+	f := &fake{version: "24.10.4", append: func(s streams.Streams_BatchAppendServer) error {
+		if _, err := s.Recv(); err != nil {
 			return err
 		}
 		return refusal(s, codes.NotFound, "exception", "not-leader", "leader-endpoint-host", host, "leader-endpoint-port", port)

@@ -13,8 +13,11 @@ import (
 // reserved begins the names of what belongs to EventStoreDB itself.
 const reserved = "$"
 
-// jsonContent is the content type of data that is JSON. The server knows one other.
-const jsonContent = "application/json"
+// Content types: of data that is JSON, and the one other that the server knows.
+const (
+	jsonContent = "application/json"
+	anyContent  = "application/octet-stream"
+)
 
 // positionOf keeps both halves.
 func positionOf(p client.Position) eventlog.Position { return eventlog.PositionOf(p.Commit, p.Prepare) }
