@@ -2,30 +2,47 @@ package embedded
 
 import "github.com/hooklog/hooklog/eventlog"
 
-// maxHeads is how many streams one generation of heads holds. It must be above what one group of appends can touch:
-// then nothing that the group has just put is forgotten before the group is in the store.
+// maxHeads is how many streams one generation of heads holds.
 const maxHeads = 32 << 10
 
-// heads remembers the last revisions of the streams that were lately appended to or asked for. It forgets a whole
-// generation at a time: what is used stays in the young one.
+// heads remembers last revisions of streams: of all that the present group of appends has touched, since the store does
+// not tell of them yet, and of those that the store was asked for and had. Nearly every stream is new and has one append,
+// so that nothing else is worth remembering. It forgets a whole generation at a time: what is used stays in the young one.
 type heads struct {
-	young, old map[string]eventlog.Expected
+	group, young, old map[string]eventlog.Expected
 }
 
-func newHeads() *heads { return &heads{young: make(map[string]eventlog.Expected)} }
+func newHeads() *heads {
+	return &heads{group: make(map[string]eventlog.Expected), young: make(map[string]eventlog.Expected)}
+}
+
+// begin begins a group: what the last one touched is in the store.
+func (h *heads) begin() { clear(h.group) }
 
 func (h *heads) get(stream string) (eventlog.Expected, bool) {
+	if head, ok := h.group[stream]; ok {
+		return head, true
+	}
 	if head, ok := h.young[stream]; ok {
 		return head, true
 	}
 	head, ok := h.old[stream]
 	if ok {
-		h.put(stream, head)
+		h.keep(stream, head)
 	}
 	return head, ok
 }
 
-func (h *heads) put(stream string, head eventlog.Expected) {
+// touch notes what a stream that get was asked for has become in the present group.
+func (h *heads) touch(stream string, head eventlog.Expected) {
+	h.group[stream] = head
+	if _, kept := h.young[stream]; kept {
+		h.young[stream] = head
+	}
+}
+
+// keep remembers what the store has.
+func (h *heads) keep(stream string, head eventlog.Expected) {
 	if len(h.young) >= maxHeads {
 		h.young, h.old = make(map[string]eventlog.Expected, maxHeads), h.young
 	}

@@ -196,6 +196,7 @@ func (w *writer) write() {
 	now := time.Now().UnixNano()
 	head := w.head
 	w.records.Begin(head + 1)
+	w.heads.begin()
 	size := 0
 	for i := 0; i < len(w.group); i++ { // The group may grow.
 		r := w.group[i]
@@ -264,7 +265,7 @@ func (w *writer) decide(r *request) {
 	r.place = w.head + 1
 	w.head += uint64(len(r.events))
 	last := r.first + uint64(len(r.events)) - 1
-	w.heads.put(r.stream, eventlog.Exactly(eventlog.Revision(last)))
+	w.heads.touch(r.stream, eventlog.Exactly(eventlog.Revision(last)))
 	r.outcome.appended = eventlog.Appended{Revision: eventlog.Revision(last), Position: eventlog.PositionOf(0, w.head)}
 }
 
@@ -326,7 +327,7 @@ func (w *writer) streamHead(stream string) (eventlog.Expected, error) {
 		return eventlog.NoStream, err
 	}
 	head := eventlog.Exactly(eventlog.Revision(revision))
-	w.heads.put(stream, head)
+	w.heads.keep(stream, head)
 	return head, nil
 }
 
