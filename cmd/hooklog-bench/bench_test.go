@@ -156,12 +156,13 @@ func TestMeasuresOfScaleInSmall(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	small := options{hooklog: binary, rounds: 1, seconds: 0.2, connections: 8, fanOut: 40, pending: 1000, facts: 20_000, organizations: 100, soak: 2 * time.Second, only: "cd"}
+	small := options{hooklog: binary, against: binary, rounds: 1, seconds: 0.2, connections: 8, fanOut: 40, pending: 1000, facts: 20_000, organizations: 100, soak: 2 * time.Second, only: "cd"}
 	for _, c := range []struct {
 		measure string
 		tells   []string
 	}{
 		{"speed", []string{"(c) Hooklog, single", "system calls", "collecting garbage"}},
+		{"compare", []string{"  1 a request: ", "100 a request: "}},
 		{"isolation", []string{"98 good receivers", "1 hangs, 1 drips", "ratio of the medians"}},
 		{"fan-out", []string{"1 message to 4 ", "messages to 40 ", "Resident memory"}},
 		{"storm", []string{"1000 deliveries to 100 subscriptions", "start minus due", "0 stranded, 0 twice"}},

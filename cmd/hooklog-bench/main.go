@@ -19,6 +19,7 @@ import (
 // options say what is measured, for how long and how large.
 type options struct {
 	hooklog     string
+	against     string
 	dir         string
 	measures    []measure
 	rounds      int
@@ -67,6 +68,7 @@ func parseOptions(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("hooklog-bench", flag.ContinueOnError)
 	flags.StringVar(&o.hooklog, "hooklog", "", "`FILE` to measure; empty builds ./cmd/hooklog")
+	flags.StringVar(&o.against, "against", "", "compare: `FILE` of the other program")
 	flags.StringVar(&o.dir, "dir", "", "`DIR` for the data, which is deleted afterwards; empty takes the system's temporary one")
 	names := flags.String("measure", "speed,isolation", "`NAMES` of what is measured, one after the other:"+listMeasures()+"\n")
 	flags.IntVar(&o.rounds, "rounds", 5, "`NUMBER` of interleaved rounds")
