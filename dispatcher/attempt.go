@@ -140,23 +140,33 @@ func (d *Dispatcher) prepare(ctx context.Context, t *task) (a attempt, wanted bo
 	return attempt{request, policy, s.Revision, now}, true, nil
 }
 
-// message opens the task's message.
+// message is the task's message, opened once for all tasks of the fact.
 func (d *Dispatcher) message(ctx context.Context, t *task, to *recipient) (webhook.Message, error) {
-	f, err := t.work.read(ctx, d.Recorder)
-	if err != nil {
-		return webhook.Message{}, fmt.Errorf("read %s: %w", t.of.Message, err)
+	w := t.work
+	w.opening.Do(func() { w.opened, w.unopened = d.openMessage(ctx, w, t.of.Organization) })
+	m := w.opened
+	m.SubscriptionID = to.id
+	return m, w.unopened
+}
+
+// openMessage reads a fact's message, if the fact is not it, and opens it.
+func (d *Dispatcher) openMessage(ctx context.Context, w *work, org domain.OrganizationID) (m webhook.Message, err error) {
+	f := w.published
+	if f == nil {
+		if f, err = d.Recorder.LoadPublished(ctx, w.message); err != nil {
+			return m, fmt.Errorf("read %s: %w", w.message, err)
+		}
 	}
-	key, err := d.Recorder.DataKey(ctx, t.of.Organization)
+	key, err := d.Recorder.DataKey(ctx, org)
 	if err != nil {
-		return webhook.Message{}, err
+		return m, err
 	}
-	id := t.of.Message.String()
+	id := w.message.String()
 	data, err := key.Open(f.Payload, []byte(id))
 	if err != nil {
-		return webhook.Message{}, fmt.Errorf("open the data of %s: %w", id, err)
+		return m, fmt.Errorf("open the data of %s: %w", id, err)
 	}
-	return webhook.Message{Type: f.EventType, ID: id, SubscriptionID: to.id,
-		OccurredAt: f.OccurredAt, Data: data}, nil
+	return webhook.Message{Type: f.EventType, ID: id, OccurredAt: f.OccurredAt, Data: data}, nil
 }
 
 // join puts a subscription's own headers after the profile's; a subscription may replace the User-Agent.

@@ -3,6 +3,7 @@ package dispatcher_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -34,6 +35,33 @@ func TestAMessageIsDeliveredOnceAndRecorded(t *testing.T) {
 		done := only[*domain.AttemptSucceeded](r.facts())
 		if len(done) != 1 || done[0].Message != id || done[0].Subscription != sub || done[0].Number != 1 {
 			t.Fatalf("recorded %+v", done)
+		}
+	})
+}
+
+// A message is opened once for all of its targets; what differs between them must not be shared with it.
+func TestEachTargetGetsTheMessageInItsOwnName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.start()
+		defer func() { r.stop() }()
+		org := r.organization("acme", "vantageclaw")
+		want := map[string]string{}
+		for i := range 20 {
+			url := fmt.Sprintf("https://example-%d.com/hook", i)
+			want[url] = r.subscribe(org, url).String()
+		}
+		id := r.publish(org, 7)
+		time.Sleep(time.Second)
+		for _, q := range r.got() {
+			body := fmt.Sprintf(`{"event":"things.happened","id":"%s","subscription_id":"%s","occurred_at":`, id, want[q.url])
+			if !strings.HasPrefix(q.body, body) || !strings.HasSuffix(q.body, `"data":{"n":7}}`) {
+				t.Errorf("%s got %s, want %s…", q.url, q.body, body)
+			}
+			delete(want, q.url)
+		}
+		if len(want) > 0 {
+			t.Errorf("no request to %v", want)
 		}
 	})
 }

@@ -8,30 +8,23 @@ import (
 
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/webhook"
 )
 
 // work is a handed fact that asks for attempts. It is acknowledged when none of its tasks is in hand.
 type work struct {
 	handed  eventlog.Handed
 	message domain.MessageID
-	// published is the message itself, read when the first task needs it if the fact is not it.
+	// published is the message itself if the fact is that.
 	published *domain.MessagePublished
-	reading   sync.Once
-	unread    error
-	pending   sync.WaitGroup
+	// opened is the message as it is delivered, but for its subscription, from when the first task needs it.
+	opened   webhook.Message
+	opening  sync.Once
+	unopened error // why it could not be
+	pending  sync.WaitGroup
 	// failed says that an outcome could not be recorded, or a delivery not be looked at: hand the fact out again.
 	failed bool
 	mu     sync.Mutex
-}
-
-// read returns the message, read once for all tasks of the fact.
-func (w *work) read(ctx context.Context, from Recorder) (*domain.MessagePublished, error) {
-	w.reading.Do(func() {
-		if w.published == nil {
-			w.published, w.unread = from.LoadPublished(ctx, w.message)
-		}
-	})
-	return w.published, w.unread
 }
 
 func (w *work) fail() {
