@@ -40,15 +40,17 @@ func (t *tape) fact(f Fact) bool {
 	return true
 }
 
-// hotSize is about how many bytes a fact's data will have.
+// hotSize is about how many bytes a fact's data will have: most have a few less.
 func hotSize(f Fact) int {
 	switch f := f.(type) {
 	case *MessagePublished:
-		return 448 + len(f.Payload)*4/3 + 48*len(f.Targets) + 96*len(f.Withheld)
+		return 288 + len(f.Payload)*4/3 + 48*len(f.Targets) + 96*len(f.Withheld)
 	case *AttemptFailed:
-		return 768 + len(f.Answer)*4/3
+		return 640 + len(f.Answer)*4/3
+	case *RetryDue:
+		return 352
 	}
-	return 640
+	return 512
 }
 
 func (t *tape) messagePublished(f *MessagePublished) {

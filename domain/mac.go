@@ -13,7 +13,7 @@ const (
 	// macSize is more than the longest MAC in base64 has.
 	macSize = 128
 	// metaSize is about how many bytes metadata and MAC have.
-	metaSize = 320
+	metaSize = 224
 )
 
 // macText refuses second spellings of one MAC.
