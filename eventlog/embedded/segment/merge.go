@@ -81,9 +81,15 @@ func merged(tables []*table) iter.Seq2[entry, error] {
 // all yields the entries of a table. It keeps no page: none is read twice.
 func (t *table) all() iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
+		file, err := t.files.open(t.name)
+		if err != nil {
+			yield(entry{}, err)
+			return
+		}
+		defer file.close()
 		w := walk{table: t, page: new([pageSize]byte)}
 		for number := range t.firsts {
-			if err := t.read(number, w.page); err != nil {
+			if err := t.read(file, number, w.page); err != nil {
 				yield(entry{}, err)
 				return
 			}

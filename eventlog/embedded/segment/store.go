@@ -57,17 +57,12 @@ func (s *Store) Close() error {
 }
 
 func (s *Store) release() error {
-	var errs []error
-	if s.active != nil {
-		errs = append(errs, s.active.file.Close())
-		s.active = nil
+	defer s.files.closeAll()
+	if s.active == nil {
+		return nil
 	}
-	for _, p := range s.parts {
-		if t, ok := p.(*table); ok {
-			t.file.close()
-		}
-	}
-	return errors.Join(append(errs, s.files.closeAll())...)
+	defer func() { s.active = nil }()
+	return s.active.file.Close()
 }
 
 // Append writes a group, whose first position must be the next, and returns once it is durable. After an error nobody

@@ -55,9 +55,9 @@ type part interface {
 	places(hash, from uint64, back bool, most int) ([]place, error)
 }
 
-// table is a written index. All but the pages is in memory. Its file stays open.
+// table is a written index. All but the pages is in memory.
 type table struct {
-	file    *handle
+	files   *files
 	name    string
 	run     span
 	entries uint64
@@ -145,16 +145,26 @@ func (w *walk) entry(i int) entry { return parseEntry(w.page[i*entrySize:]) }
 // load goes to a page.
 func (w *walk) load(number int) (err error) {
 	t := w.table
-	w.page, err = t.file.files.pages.get(pagePlace{t.run, number}, func(b *[pageSize]byte) error { return t.read(number, b) })
+	w.page, err = t.files.pages.get(pagePlace{t.run, number}, func(b *[pageSize]byte) error { return t.readAlone(number, b) })
 	if err == nil {
 		w.count = entriesIn(w.page)
 	}
 	return err
 }
 
+// readAlone reads one page.
+func (t *table) readAlone(number int, b *[pageSize]byte) error {
+	file, err := t.files.open(t.name)
+	if err != nil {
+		return err
+	}
+	defer file.close()
+	return t.read(file, number, b)
+}
+
 // read reads a page and checks it.
-func (t *table) read(number int, b *[pageSize]byte) error {
-	if err := t.file.readAt(b[:], tableHeader+int64(number)*pageSize); err != nil {
+func (t *table) read(file *handle, number int, b *[pageSize]byte) error {
+	if err := file.readAt(b[:], tableHeader+int64(number)*pageSize); err != nil {
 		return fmt.Errorf("page %d of %s: %w", number, t.name, err)
 	}
 	count, sum := entriesIn(b), binary.BigEndian.Uint32(b[pageSize-sumSize:])
@@ -170,21 +180,21 @@ func entriesIn(page *[pageSize]byte) int {
 
 // openTable reads what of a table is held in memory.
 func openTable(fs *files, run span) (*table, error) {
-	t := &table{name: tableName(run), run: run}
-	var err error
-	if t.file, err = fs.openAlone(t.name); err != nil {
+	t := &table{files: fs, name: tableName(run), run: run}
+	file, err := fs.open(t.name)
+	if err != nil {
 		return nil, err
 	}
-	if err := t.load(); err != nil {
-		t.file.close()
+	defer file.close()
+	if err := t.load(file); err != nil {
 		return nil, fmt.Errorf("%s: %w", t.name, err)
 	}
 	return t, nil
 }
 
-func (t *table) load() error {
+func (t *table) load(file *handle) error {
 	var head [tableHeader]byte
-	if err := t.file.readAt(head[:], 0); err != nil {
+	if err := file.readAt(head[:], 0); err != nil {
 		return err
 	}
 	blocks, err := t.parseHead(head[:])
@@ -193,7 +203,7 @@ func (t *table) load() error {
 	}
 	pages := (t.entries + pageEntries - 1) / pageEntries
 	tail := make([]byte, pages*8+uint64(blocks)*blockSize+sumSize)
-	if err := t.file.readAt(tail, tableHeader+int64(pages)*pageSize); err != nil {
+	if err := file.readAt(tail, tableHeader+int64(pages)*pageSize); err != nil {
 		return err
 	}
 	body := tail[:len(tail)-sumSize]

@@ -142,7 +142,6 @@ func (s *Store) merge(tables []*table) error {
 	s.mu.Unlock()
 	var errs []error
 	for _, old := range tables { // nobody reads them any more
-		old.file.close()
 		errs = append(errs, s.files.remove(old.name))
 	}
 	return errors.Join(errs...)
