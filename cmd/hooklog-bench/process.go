@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -124,4 +125,17 @@ func (p *process) memory() (now, highest int64, err error) {
 		}
 	}
 	return now, highest, nil
+}
+
+// descriptors counts what the process has open, and how much of it is files.
+func (p *process) descriptors() (all, files int, err error) {
+	dir := fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid)
+	open, err := os.ReadDir(dir)
+	for _, d := range open {
+		to, err := os.Readlink(filepath.Join(dir, d.Name()))
+		if err == nil && strings.HasPrefix(to, "/") { // It may have been closed meanwhile.
+			files++
+		}
+	}
+	return len(open), files, err
 }

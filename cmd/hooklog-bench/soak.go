@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -24,8 +23,8 @@ const (
 	soakSamples = 10
 )
 
-// health is how a process stands.
-type health struct{ goroutines, descriptors, memory float64 }
+// health is how a process stands. Of its descriptors, files are those of files.
+type health struct{ goroutines, descriptors, files, memory float64 }
 
 // soaked is one window: the flow, and the medians of how the process stood during it.
 type soaked struct {
@@ -56,7 +55,7 @@ func (b *bench) measureSoak(ctx context.Context) error {
 		"%s deliveries/s; published at half of it, %.0f/s. Latency: publish to arrival of the first attempt. The process: medians of %d looks.\n\n",
 		b.soak, soakWindows, length, receivers.size, soakFailures, saturating.format("%.0f"), rate, soakSamples)
 	w := tabwriter.NewWriter(b.out, 0, 8, 2, ' ', 0)
-	fmt.Fprintln(w, "window\tp50 ms\tp99 ms\tgreatest\tgoroutines\tdescriptors\tMiB\tCPU µs/delivery\tlost\ttwice")
+	fmt.Fprintln(w, "window\tp50 ms\tp99 ms\tgreatest\tgoroutines\tdescriptors\tof files\tMiB\tCPU µs/delivery\tlost\ttwice")
 	var windows []soaked
 	for i := range soakWindows {
 		x, err := b.soakOnce(ctx, receivers, key, rate, length)
@@ -65,15 +64,15 @@ func (b *bench) measureSoak(ctx context.Context) error {
 		}
 		windows = append(windows, x)
 		b.note(fmt.Sprintf("window %d", i+1), x.figures)
-		fmt.Fprintf(w, "%d\t%.2f\t%.2f\t%.1f\t%.0f\t%.0f\t%.0f\t%.0f\t%d\t%d\n", i+1, ms(x.Latency.P50), ms(x.Latency.P99), ms(x.Latency.Max),
-			x.goroutines, x.descriptors, x.memory/(1<<20), micros(x.service), x.Lost, x.Duplicates)
+		fmt.Fprintf(w, "%d\t%.2f\t%.2f\t%.1f\t%.0f\t%.0f\t%.0f\t%.0f\t%.0f\t%d\t%d\n", i+1, ms(x.Latency.P50), ms(x.Latency.P99), ms(x.Latency.Max),
+			x.goroutines, x.descriptors, x.files, x.memory/(1<<20), micros(x.service), x.Lost, x.Duplicates)
 	}
 	if err := w.Flush(); err != nil {
 		return err
 	}
 	early, late := windows[soakWindows/4-1], windows[soakWindows-1]
-	fmt.Fprintf(b.out, "\n  window %d to window %d: goroutines %.2f ×, descriptors %.2f ×, memory %.2f ×, p99 %.2f ×\n", soakWindows, soakWindows/4,
-		late.goroutines/early.goroutines, late.descriptors/early.descriptors, late.memory/early.memory, ms(late.Latency.P99)/ms(early.Latency.P99))
+	fmt.Fprintf(b.out, "\n  window %d to window %d: goroutines %.2f ×, descriptors %.2f × (of files %.2f ×), memory %.2f ×, p99 %.2f ×\n", soakWindows, soakWindows/4,
+		late.goroutines/early.goroutines, late.descriptors/early.descriptors, late.files/early.files, late.memory/early.memory, ms(late.Latency.P99)/ms(early.Latency.P99))
 	return b.awaitRetries(ctx)
 }
 
@@ -97,20 +96,21 @@ func (b *bench) soakOnce(ctx context.Context, receivers flock, key string, rate 
 
 // lookOften looks at the server several times and returns the medians.
 func (s *server) lookOften(ctx context.Context, every time.Duration) (health, error) {
-	var goroutines, descriptors, memory []float64
+	var goroutines, descriptors, files, memory []float64
 	for range soakSamples {
 		if err := pause(ctx, every); err != nil {
 			return health{}, err
 		}
 		n, err1 := s.metric(ctx, "go_goroutines")
-		open, err2 := os.ReadDir(fmt.Sprintf("/proc/%d/fd", s.cmd.Process.Pid))
+		open, ofFiles, err2 := s.descriptors()
 		now, _, err3 := s.memory()
 		if err := errors.Join(err1, err2, err3); err != nil {
 			return health{}, err
 		}
-		goroutines, descriptors, memory = append(goroutines, n), append(descriptors, float64(len(open))), append(memory, float64(now))
+		goroutines, memory = append(goroutines, n), append(memory, float64(now))
+		descriptors, files = append(descriptors, float64(open)), append(files, float64(ofFiles))
 	}
-	return health{spreadOf(goroutines).median, spreadOf(descriptors).median, spreadOf(memory).median}, nil
+	return health{spreadOf(goroutines).median, spreadOf(descriptors).median, spreadOf(files).median, spreadOf(memory).median}, nil
 }
 
 // metric reads one number without labels from /metrics.
