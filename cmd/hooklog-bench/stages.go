@@ -41,7 +41,7 @@ var stages = []stage{
 	{name: "sign", what: "open, envelope, sign", of: []string{inDispatcher + "(*Dispatcher).prepare"}},
 	{name: "send", what: "connection, request, answer", of: []string{module + "dispatcher/egress."}},
 	{name: "record", what: "decide and encode the outcome, log line, metrics", of: []string{inCommands + "RecordOutcomeLater",
-		inDispatcher + "(*Dispatcher).record", inDispatcher + "(*Dispatcher).outcome", inDispatcher + "(*Dispatcher).settle", inDispatcher + "(*recording)"}},
+		inDispatcher + "(*Dispatcher).record", inDispatcher + "(*Dispatcher).outcome", inDispatcher + "(*Dispatcher).settle"}},
 	{name: "project", what: "fold, read models", of: []string{module + "projections.(*Fold).Run", module + "projections.(*projector)"}},
 	{name: "store", what: "flushes and compactions of the read models", of: []string{"github.com/cockroachdb/pebble/"}, late: true},
 	{name: "runtime", what: "collecting garbage, scheduling, what is left"},
