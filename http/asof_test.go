@@ -334,6 +334,7 @@ func (w *pastWorld) remember() {
 		w.told = append(w.told, told{path, a.status, a.body, head.String(), time.Now()})
 	}
 	w.agree()
+	w.standAlike()
 	for now := time.Now(); !time.Now().Truncate(time.Microsecond).After(now); { // so that what follows has a later time
 		time.Sleep(time.Microsecond)
 	}
@@ -353,6 +354,20 @@ func (w *pastWorld) agree() {
 		n := shown.json(w, "consecutive_failures")
 		if why.json(w, "consecutive_failures") != n || why.json(w, "failures_total") != n || float64(len(why.json(w, "failures").([]any))) != n {
 			w.t.Fatalf("%v failures are explained by %s", n, why.body)
+		}
+	}
+}
+
+// standAlike holds how each delivery stands by its own facts against how it stands in the lists.
+func (w *pastWorld) standAlike() {
+	for _, id := range w.hooks {
+		rows, _, err := w.fold.Deliveries(id, 0, "")
+		w.must(err)
+		for _, row := range rows {
+			h, err := w.fold.DeliveryByID(w.Context(), row.ID)
+			if err != nil || h.DeliveryRow != row {
+				w.t.Fatalf("by its facts %+v, %v\nin the list %+v", h.DeliveryRow, err, row)
+			}
 		}
 	}
 }

@@ -12,9 +12,8 @@ import (
 type Deliveries interface {
 	// DeliveryByID reads the whole history of a delivery; NotFound if there is none.
 	DeliveryByID(ctx context.Context, id domain.DeliveryID) (projections.History, error)
-	// ExplainDelivery tells why a delivery took the course that its history shows. The history must say where its message
-	// was published.
-	ExplainDelivery(ctx context.Context, h projections.History) (projections.DeliveryExplanation, error)
+	// ExplainDelivery tells why a delivery took the course that its history shows.
+	ExplainDelivery(h projections.History) projections.DeliveryExplanation
 }
 
 // deliveryBody is how a delivery stands.
@@ -60,18 +59,9 @@ func (x *exchange) showDelivery() error {
 	if form := x.exportForm(); form != nil {
 		return x.export(projections.FactFilter{Organizations: []domain.OrganizationID{h.Of.Organization}, Delivery: id, WithMessage: h.Of.Message}, form)
 	}
-	m, err := x.Commands.LoadMessage(x.context(), h.Of.Message)
-	if err != nil {
-		return err
-	}
-	h.Published = m.Position
-	why, err := x.Fold.ExplainDelivery(x.context(), h)
-	if err != nil {
-		return err
-	}
-	body := showHistory(h, m, why)
+	body := showHistory(h, x.Fold.ExplainDelivery(h))
 	if x.key.Has(domain.ScopePayloads) {
-		if err := x.open(&body, h, m); err != nil {
+		if err := x.open(&body, h); err != nil {
 			return err
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hooklog/hooklog/commands"
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/projections"
 )
@@ -64,12 +63,12 @@ type attemptBody struct {
 	Answer *string `json:"answer,omitempty"`
 }
 
-func showHistory(h projections.History, m commands.Message, why projections.DeliveryExplanation) historyBody {
-	p := m.Published
+func showHistory(h projections.History, why projections.DeliveryExplanation) historyBody {
+	p := h.Published
 	body := historyBody{deliveryBody: showDelivery(h.Of.Subscription, h.DeliveryRow), Organization: h.Of.Organization, Event: h.Of.Message,
-		EventType: h.Of.EventType, Client: p.Client, OccurredAt: timestamp(p.OccurredAt), PublishedAt: timestamp(m.Meta.At), Test: p.Only,
+		EventType: h.Of.EventType, Client: p.Client, OccurredAt: timestamp(p.OccurredAt), PublishedAt: timestamp(h.Meta.At), Test: p.Only,
 		Round: h.Round, DataSHA256: hex.EncodeToString(p.PayloadSHA256), History: make([]factBody, 0, 1+len(h.Facts))}
-	body.History = append(body.History, factBody{Position: m.Position.String(), Type: p.FactType(), At: timestamp(m.Meta.At), Actor: m.Meta.Actor})
+	body.History = append(body.History, factBody{Position: h.Position.String(), Type: p.FactType(), At: timestamp(h.Meta.At), Actor: h.Meta.Actor})
 	for _, f := range h.Facts {
 		fact := showFact(f)
 		if e, explained := why.Attempts[f.ID]; explained {
@@ -109,13 +108,13 @@ func showAttempt(a domain.Attempt) *attemptBody {
 }
 
 // open adds what is sealed: the data that was published and what receivers answered.
-func (x *exchange) open(body *historyBody, h projections.History, m commands.Message) error {
+func (x *exchange) open(body *historyBody, h projections.History) error {
 	key, err := x.Commands.DataKey(x.context(), h.Of.Organization)
 	if err != nil {
 		return err
 	}
-	if body.Data, err = key.Open(m.Published.Payload, []byte(m.ID.String())); err != nil {
-		return fmt.Errorf("open the data of %s: %w", m.ID, err)
+	if body.Data, err = key.Open(h.Published.Payload, []byte(h.Of.Message.String())); err != nil {
+		return fmt.Errorf("open the data of %s: %w", h.Of.Message, err)
 	}
 	for i, f := range h.Facts {
 		failed, ok := f.Fact.(*domain.AttemptFailed)

@@ -1,7 +1,6 @@
 package projections
 
 import (
-	"context"
 	"slices"
 	"time"
 
@@ -42,15 +41,12 @@ type DeliveryExplanation struct {
 	Ends []RoundEnd
 }
 
-// ExplainDelivery tells why a delivery took the course that its history shows, given where its message was published. The
-// settings that an attempt was made with are folded from the streams of its subscription and organization.
-func (x *Fold) ExplainDelivery(ctx context.Context, h History) (DeliveryExplanation, error) {
-	l, err := x.lifelineOf(ctx, h.Of.Subscription)
-	if err != nil {
-		return DeliveryExplanation{}, err
-	}
+// ExplainDelivery tells why a delivery took the course that its history shows. The settings that an attempt was made with
+// are folded from the streams of its subscription and organization.
+func (x *Fold) ExplainDelivery(h History) DeliveryExplanation {
+	l := h.line
 	e := DeliveryExplanation{Attempts: map[eventlog.ID]AttemptExplanation{}}
-	d := domain.NewDelivery(h.Of, l.revisionAt(h.Published))
+	d := domain.NewDelivery(h.Of, l.revisionAt(h.Position))
 	for _, r := range h.Facts {
 		before := d
 		d = d.Apply(r.Fact, r.Meta, r.Revision)
@@ -74,7 +70,7 @@ func (x *Fold) ExplainDelivery(ctx context.Context, h History) (DeliveryExplanat
 	if by, closed := x.closerBetween(l, d, eventlog.Position{}); closed {
 		e.end(RoundEnd{d.Round, domain.ByCancellation, by})
 	}
-	return e, nil
+	return e
 }
 
 // closerBetween finds what cancelled an open round before a place in the log; the zero place is its end.
@@ -82,7 +78,7 @@ func (x *Fold) closerBetween(l lifeline, d domain.Delivery, before eventlog.Posi
 	if !d.Open() {
 		return RecordedFact{}, false
 	}
-	p, closed := l.closer(d.RoundRevision, Moment{Position: afterAll}, before)
+	p, closed := l.closer(d.RoundRevision, presentMoment, before)
 	if !closed {
 		return RecordedFact{}, false
 	}

@@ -84,12 +84,7 @@ func (x *models) iterateBack(sub domain.SubscriptionID, f DeliveryFilter, place 
 }
 
 // DeliveryFacts reads what was recorded of a delivery, oldest first; nothing before its first attempt.
-func (x *Fold) DeliveryFacts(ctx context.Context, id domain.DeliveryID) (facts []RecordedFact, err error) {
-	err = x.readFacts(ctx, domain.DeliveryStream(id), func(p placed) bool {
-		if named, ok := deliveryOf(p.fact); ok && named.ID() == id {
-			facts = append(facts, x.recordedFact(p))
-		}
-		return true
-	})
-	return facts, err
+func (x *Fold) DeliveryFacts(ctx context.Context, id domain.DeliveryID) ([]RecordedFact, error) {
+	facts, err := x.deliveryFacts(ctx, id)
+	return x.recordedFacts(facts), err
 }

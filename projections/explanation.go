@@ -158,7 +158,7 @@ func (x *Fold) explainTarget(ctx context.Context, m message, t domain.Target, pa
 		return e.cancelled(), err
 	}
 	profile := x.profileOf(m.published.Organization)
-	until := Moment{Position: afterAll}
+	until := presentMoment
 	if past != nil {
 		until = *past
 	}

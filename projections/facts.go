@@ -280,6 +280,13 @@ func (x *Fold) recordedFact(p placed) RecordedFact {
 		RecordedAt: p.RecordedAt, Of: of}
 }
 
+func (x *Fold) recordedFacts(all []placed) (shown []RecordedFact) {
+	for _, p := range all {
+		shown = append(shown, x.recordedFact(p))
+	}
+	return shown
+}
+
 // indexedFacts finds facts by the audit index.
 type indexedFacts struct {
 	index *auditIndex

@@ -13,8 +13,12 @@ import (
 type History struct {
 	DeliveryRow
 	Facts []RecordedFact
-	// Published is where the delivery's message stands in the log, for who knows it.
-	Published eventlog.Position
+	// Published is the delivery's message, Meta its metadata, and Position its place in the log.
+	Published *domain.MessagePublished
+	Meta      domain.Meta
+	Position  eventlog.Position
+
+	line lifeline
 }
 
 // RecordedFact is a fact with its place in its stream and in the log.
@@ -39,33 +43,59 @@ var errNoDelivery = domain.Refuse(domain.NotFound, "no such delivery")
 // Its stream names message and subscription from the first attempt on. Before that there is only the id. It has the
 // first 48 bits of its message's, so the messages that have them (those of one millisecond, or of one hash) are asked
 // which of their targets gives that id. This costs one short key a message; a key a delivery would find the same.
+//
+// How it stands is folded from its facts, which are read anyway: its row would be two more readings of places of the disk
+// that nobody else asks for. Only the row tells of a delivery without facts, or of a message that was matched again.
 func (x *Fold) DeliveryByID(ctx context.Context, id domain.DeliveryID) (History, error) {
-	var h History
-	var of domain.DeliveryOf
-	err := x.readFacts(ctx, domain.DeliveryStream(id), func(p placed) bool {
+	facts, err := x.deliveryFacts(ctx, id)
+	if err != nil {
+		return History{}, err
+	}
+	of, err := x.namedIn(ctx, facts, id)
+	if err != nil {
+		return History{}, err
+	}
+	l, err := x.lifelineOf(ctx, of.Subscription)
+	if err != nil {
+		return History{}, err
+	}
+	b, err := x.begunAt(ctx, of, l, presentMoment)
+	if err != nil {
+		return History{}, err
+	}
+	if b.published == nil {
+		return History{}, errNoDelivery
+	}
+	h := History{Facts: x.recordedFacts(facts), Published: b.published, Meta: b.meta, Position: b.position, line: l}
+	if len(facts) == 0 || b.rematched {
+		h.DeliveryRow, b.begun, err = x.presentRow(of)
+	} else if b.begun {
+		h.DeliveryRow = l.showPast(l.fold(b.deliveryTo(l.id), b.revision, facts, presentMoment), presentMoment)
+	}
+	if err == nil && !b.begun {
+		err = errNoDelivery
+	}
+	return h, err
+}
+
+// deliveryFacts reads what was recorded of a delivery, oldest first.
+func (x *Fold) deliveryFacts(ctx context.Context, id domain.DeliveryID) (facts []placed, err error) {
+	err = x.readFacts(ctx, domain.DeliveryStream(id), func(p placed) bool {
 		if named, ok := deliveryOf(p.fact); ok && named.ID() == id {
-			of = named
-			h.Facts = append(h.Facts, x.recordedFact(p))
+			facts = append(facts, p)
 		}
 		return true
 	})
-	if err == nil && len(h.Facts) == 0 {
-		of, err = x.waitingDelivery(ctx, id)
+	return facts, err
+}
+
+// namedIn tells what a delivery is of, given its facts.
+func (x *Fold) namedIn(ctx context.Context, facts []placed, id domain.DeliveryID) (domain.DeliveryOf, error) {
+	if len(facts) == 0 {
+		return x.waitingDelivery(ctx, id)
 	}
-	if err != nil {
-		return h, err
-	}
-	m := x.reading()
-	defer m.done()
-	r, err := m.find(of.Subscription, of.PublishedAt.UnixMilli(), id)
-	if err != nil {
-		return h, err
-	}
-	if r == nil {
-		return h, errNoDelivery
-	}
-	h.DeliveryRow, err = m.showRow(r)
-	return h, err
+	of, _ := deliveryOf(facts[0].fact)
+	return of, nil
 }
 
 func deliveryOf(f domain.Fact) (domain.DeliveryOf, bool) {

@@ -19,6 +19,9 @@ type Moment struct {
 	Time time.Time
 }
 
+// presentMoment is the one at which all that was recorded had happened.
+var presentMoment = Moment{Position: afterAll}
+
 // ParseMoment reads an RFC 3339 time of the years 1 to 9999, or a position as answers spell it. Anything else is refused
 // with BadCursor.
 func ParseMoment(s string) (Moment, error) {

@@ -14,14 +14,23 @@ import (
 
 // pastRow folds a delivery up to a moment; nil if it had not begun then.
 func (x *Fold) pastRow(ctx context.Context, of domain.DeliveryOf, l lifeline, m Moment) (*row, error) {
-	revision, begun, err := x.begunAt(ctx, of, l, m)
-	if err != nil || !begun {
+	b, err := x.begunAt(ctx, of, l, m)
+	if err != nil || !b.begun {
 		return nil, err
 	}
+	facts, err := x.deliveryFacts(ctx, of.ID())
+	if err != nil {
+		return nil, err
+	}
+	return l.fold(of, b.revision, facts, m), nil
+}
+
+// fold folds the facts of a delivery whose first round was opened at a revision, up to a moment.
+func (l lifeline) fold(of domain.DeliveryOf, revision uint64, facts []placed, m Moment) *row {
 	r := &row{Delivery: domain.NewDelivery(of, revision), id: of.ID()}
-	err = x.readFacts(ctx, domain.DeliveryStream(r.id), func(p placed) bool {
-		if named, ok := deliveryOf(p.fact); !ok || named.ID() != r.id || !m.holds(p.Position, p.meta.At) {
-			return true
+	for _, p := range facts {
+		if !m.holds(p.Position, p.meta.At) {
+			continue
 		}
 		if _, closed := l.closer(r.RoundRevision, m, p.Position); closed && r.Open() {
 			r.cancelled = true
@@ -36,26 +45,35 @@ func (x *Fold) pastRow(ctx context.Context, of domain.DeliveryOf, l lifeline, m 
 				r.RoundRevision = min(r.RoundRevision, l.revisionAt(p.Position))
 			}
 		}
-		return true
-	})
-	return r, err
+	}
+	return r
 }
 
-// begunAt reports whether a delivery had begun at a moment, and at which revision of its subscription its first round
-// was opened. A message begins the deliveries to whom it was matched with by its place in the log; only those of its
-// further parts begin where these are recorded.
-func (x *Fold) begunAt(ctx context.Context, of domain.DeliveryOf, l lifeline, m Moment) (revision uint64, begun bool, err error) {
-	rematched, err := x.rematched(of.Message)
-	if err != nil {
-		return 0, false, err
+// beginning is how a delivery began.
+type beginning struct {
+	// message is its message without targets, and without a fact if that had not happened.
+	message
+	// rematched says that the message began the deliveries of whoever it was matched with again, recorded or not.
+	rematched bool
+	// revision is that of the subscription at which the first round was opened, if the delivery has begun.
+	revision uint64
+	begun    bool
+}
+
+// begunAt reports how a delivery had begun at a moment, if it had. A message begins the deliveries to whom it was matched
+// with by its place in the log; only those of its further parts begin where these are recorded.
+func (x *Fold) begunAt(ctx context.Context, of domain.DeliveryOf, l lifeline, m Moment) (b beginning, err error) {
+	b.id = of.Message
+	if b.rematched, err = x.rematched(of.Message); err != nil {
+		return b, err
 	}
 	begin := func(at eventlog.Position, targets []domain.Target) bool {
 		for _, t := range targets {
 			if t.Subscription == of.Subscription {
-				revision, begun = min(t.Revision, l.revisionAt(at)), true
+				b.revision, b.begun = min(t.Revision, l.revisionAt(at)), true
 			}
 		}
-		return !begun
+		return !b.begun
 	}
 	err = x.readFacts(ctx, domain.MessageStream(of.Message), func(p placed) bool {
 		if !m.holds(p.Position, p.meta.At) {
@@ -63,8 +81,9 @@ func (x *Fold) begunAt(ctx context.Context, of domain.DeliveryOf, l lifeline, m 
 		}
 		switch f := p.fact.(type) {
 		case *domain.MessagePublished:
-			if rematched {
-				revision, begun = l.revisionAt(p.Position), true
+			b.published, b.meta, b.position = f, p.meta, p.Position
+			if b.rematched {
+				b.revision, b.begun = l.revisionAt(p.Position), true
 				return false
 			}
 			return begin(p.Position, f.Targets)
@@ -75,7 +94,7 @@ func (x *Fold) begunAt(ctx context.Context, of domain.DeliveryOf, l lifeline, m 
 		}
 		return true
 	})
-	return revision, begun, err
+	return b, err
 }
 
 // rematched reports whether this fold matched a message otherwise than its publisher, so that its place alone began all
