@@ -10,30 +10,53 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// contender is one of two programs that are set against each other.
+type contender struct {
+	*bench
+	node *noded // nil on its own log
+}
+
 // measureCompare sets two programs against each other: both work at the same time under the same load, so that what the
 // machine does meanwhile, it does to both. The CPU time of a delivery can so be compared to about 2 %, where rounds that
 // follow each other differ by 15 %.
 func (b *bench) measureCompare(ctx context.Context) error {
+	return b.compare(ctx, func(ctx context.Context, c *contender) error { return c.startAlone(ctx) })
+}
+
+// measureCompareESDB is measureCompare with a log node for each program, which is that program, too.
+func (b *bench) measureCompareESDB(ctx context.Context) error {
+	return b.compare(ctx, func(ctx context.Context, c *contender) (err error) {
+		if c.receiver, err = startSink(ctx); err == nil {
+			c.node, err = c.startOnLogNode(ctx)
+		}
+		return err
+	})
+}
+
+func (b *bench) compare(ctx context.Context, start func(context.Context, *contender) error) error {
 	if b.against == "" {
 		return errors.New("-against names the other program")
 	}
-	var sides [2]*bench
+	var sides [2]*contender
 	for i, binary := range []string{b.hooklog, b.against} {
-		sides[i] = &bench{options: b.options, out: b.out, dir: filepath.Join(b.dir, fmt.Sprint(i))}
+		sides[i] = &contender{bench: &bench{options: b.options, out: b.out, dir: filepath.Join(b.dir, fmt.Sprint(i))}}
 		sides[i].hooklog = binary
 		sides[i].connections = max(1, b.connections/len(sides))
 	}
-	err := b.compareSides(ctx, sides)
+	err := b.compareSides(ctx, sides, start)
 	for _, s := range sides {
 		b.faults = append(b.faults, s.faults...)
+		if s.node != nil {
+			err = errors.Join(err, s.node.stop())
+		}
 		err = errors.Join(err, s.stop())
 	}
 	return err
 }
 
-func (b *bench) compareSides(ctx context.Context, sides [2]*bench) error {
+func (b *bench) compareSides(ctx context.Context, sides [2]*contender, start func(context.Context, *contender) error) error {
 	for _, s := range sides {
-		if err := errors.Join(os.Mkdir(s.dir, 0o700), s.startAlone(ctx)); err != nil {
+		if err := errors.Join(os.Mkdir(s.dir, 0o700), start(ctx, s)); err != nil {
 			return err
 		}
 	}
@@ -45,9 +68,8 @@ func (b *bench) compareSides(ctx context.Context, sides [2]*bench) error {
 			g, ctx := errgroup.WithContext(ctx)
 			for i, p := range []*part{ours, theirs} {
 				g.Go(func() error {
-					s := sides[i]
-					f, err := s.flow(s.server.process, s.server.publisher(slug, s.key, s.options, batch, 1))(ctx)
-					s.note(s.hooklog, f)
+					f, err := sides[i].publish(ctx, batch)
+					sides[i].note(sides[i].hooklog, f)
 					p.rounds = append(p.rounds, f)
 					return err
 				})
@@ -60,6 +82,18 @@ func (b *bench) compareSides(ctx context.Context, sides [2]*bench) error {
 			spreadOf(ours.of(rateOf)).format("%.0f"), spreadOf(theirs.of(rateOf)).format("%.0f"),
 			spreadOf(ours.of(serviceOf)).format("%.1f"), spreadOf(theirs.of(serviceOf)).format("%.1f"),
 			ratios(ours, theirs, serviceOf).format("%.3f"))
+		if sides[0].node != nil {
+			fmt.Fprintf(b.out, "\tof the log nodes %s and %s µs; ratio %s\n", spreadOf(ours.of(logOf)).format("%.1f"),
+				spreadOf(theirs.of(logOf)).format("%.1f"), ratios(ours, theirs, logOf).format("%.3f"))
+		}
 	}
 	return nil
+}
+
+// publish measures a round of one contender.
+func (c *contender) publish(ctx context.Context, batch int) (figures, error) {
+	if c.node != nil {
+		return c.node.flow(c.bench, batch)(ctx)
+	}
+	return c.flow(c.server.process, c.server.publisher(slug, c.key, c.options, batch, 1))(ctx)
 }

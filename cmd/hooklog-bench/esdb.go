@@ -129,15 +129,21 @@ func logOf(f figures) float64 { return micros(f.log) }
 func (b *bench) compareLogs(ctx context.Context, n *noded) error {
 	single := &part{letter: "e", name: "on a log node, single", measure: n.flow(b, 1)}
 	batches := &part{letter: "f", name: "on a log node, 100 a batch", measure: n.flow(b, 100)}
-	parts := append(b.parts(), single, batches)
+	parts := append(b.parts(), b.wanted([]*part{single, batches})...)
 	if err := b.runRounds(ctx, parts); err != nil {
 		return err
 	}
 	b.printRounds(parts)
 	fmt.Fprintf(b.out, "CPU of the log node, µs/delivery: (e) %s, (f) %s\n", spreadOf(single.of(logOf)).format("%.1f"), spreadOf(batches.of(logOf)).format("%.1f"))
-	if by := lettered(parts); by["a"] != nil && by["b"] != nil {
+	by := lettered(parts)
+	if by["b"] != nil && by["e"] != nil {
 		fmt.Fprintf(b.out, "  e/b\tsingle publishes on a log node to the relay\t%s\n", ratios(single, by["b"], rateOf).format("%.2f"))
+	}
+	if by["a"] != nil && by["f"] != nil {
 		fmt.Fprintf(b.out, "  f/a\tbatches of 100 on a log node to the bare loop\t%s\n", ratios(batches, by["a"], rateOf).format("%.2f"))
+	}
+	if b.only != "" {
+		return b.lateArrivals(ctx)
 	}
 	if err := b.measureLog(ctx); err != nil {
 		return err

@@ -68,7 +68,7 @@ func parseOptions(args []string) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("hooklog-bench", flag.ContinueOnError)
 	flags.StringVar(&o.hooklog, "hooklog", "", "`FILE` to measure; empty builds ./cmd/hooklog")
-	flags.StringVar(&o.against, "against", "", "compare: `FILE` of the other program")
+	flags.StringVar(&o.against, "against", "", "compare, compare-esdb: `FILE` of the other program")
 	flags.StringVar(&o.dir, "dir", "", "`DIR` for the data, which is deleted afterwards; empty takes the system's temporary one")
 	names := flags.String("measure", "speed,isolation", "`NAMES` of what is measured, one after the other:"+listMeasures()+"\n")
 	flags.IntVar(&o.rounds, "rounds", 5, "`NUMBER` of interleaved rounds")
@@ -76,7 +76,7 @@ func parseOptions(args []string) (options, error) {
 	flags.Float64Var(&o.gentle, "gentle", 16, "speed: `SECONDS` at 50 messages a second, of relay and Hooklog each; 0 leaves it out")
 	flags.Float64Var(&o.brisk, "brisk", 5, "speed: `SECONDS` at 5,000 messages a second, of relay and Hooklog each; 0 leaves it out")
 	flags.IntVar(&o.connections, "connections", 64, "`NUMBER` of publisher connections")
-	flags.StringVar(&o.only, "only", "", "speed: measure only the `PARTS` of a round whose letters are given, for profiling: a loop, b relay, c single, d batches")
+	flags.StringVar(&o.only, "only", "", "speed, esdb: measure only the `PARTS` of a round whose letters are given, for profiling: a loop, b relay, c single, d batches; esdb, on a log node: e single, f batches")
 	flags.IntVar(&o.fanOut, "fan-out", 10_000, "fan-out: `NUMBER` of subscriptions that get each message; a tenth of them is measured, too")
 	flags.IntVar(&o.pending, "pending", 1_000_000, "storm: `NUMBER` of deliveries that wait for their retry")
 	flags.IntVar(&o.facts, "facts", 10_000_000, "growth: `NUMBER` of facts in the long log; the short one has a thousandth")

@@ -123,12 +123,13 @@ func (b *bench) parts() []*part {
 		{letter: "c", name: "Hooklog, single", ofHooklog: true, measure: b.flow(b.server.process, single)},
 		{letter: "d", name: "Hooklog, 100 a batch", ofHooklog: true, measure: b.flow(b.server.process, batches)},
 	}
-	if b.only == "" {
-		return all
-	}
-	var some []*part
+	return b.wanted(all)
+}
+
+// wanted are those of some parts that the options ask for.
+func (b *bench) wanted(all []*part) (some []*part) {
 	for _, p := range all {
-		if strings.Contains(b.only, p.letter) {
+		if b.only == "" || strings.Contains(b.only, p.letter) {
 			some = append(some, p)
 		}
 	}
