@@ -32,7 +32,7 @@ func (c *Commands) Publish(ctx context.Context, by By, p domain.Publication) (Pu
 }
 
 // PublishLater is Publish that does not wait until the message is durable: wait does, and is called once. Messages that one
-// goroutine publishes are accepted in that order where the log takes appends in order ([eventlog.Pipeline]).
+// goroutine publishes are accepted in that order where the log takes appends in order (InOrder of [eventlog.Pipeline]).
 func (c *Commands) PublishLater(ctx context.Context, by By, p domain.Publication) (wait func() (Published, error), err error) {
 	o, err := c.organization(ctx, p.Organization)
 	if err != nil {

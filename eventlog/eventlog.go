@@ -61,10 +61,11 @@ type Streams interface {
 
 // Pipeline is what a log offers besides that takes an append without being waited for.
 type Pipeline interface {
-	// AppendLater hands an append over. Appends that one goroutine hands over are made in that order, many of them with
-	// one sync. wait waits for what came of the append, as Append does, and is called once. An append that fails does not
-	// keep those behind it from being made.
+	// AppendLater hands an append over. wait waits for what came of the append, as Append does, and is called once. An
+	// append that fails does not keep those behind it from being made.
 	AppendLater(ctx context.Context, stream string, expected Expected, events ...Event) (wait func() (Appended, error), err error)
+	// InOrder says that appends which one goroutine hands over are made in that order.
+	InOrder() bool
 }
 
 // Feed is the reading half of the log: all events of all streams in the order of their positions. No event is shown

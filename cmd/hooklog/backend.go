@@ -14,6 +14,7 @@ import (
 // backend is the log that a node stands on, with what a node wants of it besides the port.
 type backend interface {
 	eventlog.Log
+	eventlog.Pipeline
 	// GroupNames lists the consumer groups of all streams in order.
 	GroupNames(ctx context.Context) ([]string, error)
 	// FreeSpace and Backup fail with errors.ErrUnsupported where the log has its own disk and its own backups.
@@ -94,6 +95,22 @@ func (l sharedLog) Append(ctx context.Context, stream string, expected eventlog.
 		l.compared.saw(begun, a.Position)
 	}
 	return a, err
+}
+
+// AppendLater compares the clocks as Append does.
+func (l sharedLog) AppendLater(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (func() (eventlog.Appended, error), error) {
+	begun := l.compared.read()
+	wait, err := l.Log.AppendLater(ctx, stream, expected, events...)
+	if err != nil {
+		return nil, err
+	}
+	return func() (eventlog.Appended, error) {
+		a, err := wait()
+		if err == nil {
+			l.compared.saw(begun, a.Position)
+		}
+		return a, err
+	}, nil
 }
 
 // fresh looks for the two streams that the first node of a log makes: others may have written to the log before.

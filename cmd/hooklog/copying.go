@@ -179,7 +179,7 @@ type laterAppender struct {
 
 func newCopier(ctx context.Context, to eventlog.Streams) *copier {
 	c := &copier{ctx: ctx, to: to}
-	if log, ok := to.(eventlog.Pipeline); ok {
+	if log, ok := to.(eventlog.Pipeline); ok && log.InOrder() {
 		c.later = &laterAppender{log: log}
 	}
 	return c

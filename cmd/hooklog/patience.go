@@ -18,8 +18,12 @@ var errUnanswered = errors.New("the log does not answer")
 
 // hasty is a log for requests. A log on EventStoreDB tries until its caller gives up, which those who call the API may
 // never do; the dispatcher, who has attempts to record, does not want to.
-type hasty struct {
+type hasty struct{ pipelined }
+
+// pipelined is what commands want of a log.
+type pipelined interface {
 	eventlog.Streams
+	eventlog.Pipeline
 }
 
 // unhurried is the key of contexts that wait for the log as long as it takes.
@@ -48,8 +52,23 @@ func hurry(ctx context.Context) (_ context.Context, explain func(error) error, c
 func (h hasty) Append(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (eventlog.Appended, error) {
 	ctx, explain, cancel := hurry(ctx)
 	defer cancel()
-	a, err := h.Streams.Append(ctx, stream, expected, events...)
+	a, err := h.pipelined.Append(ctx, stream, expected, events...)
 	return a, explain(err)
+}
+
+// AppendLater implements [eventlog.Pipeline].
+func (h hasty) AppendLater(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (func() (eventlog.Appended, error), error) {
+	ctx, explain, cancel := hurry(ctx)
+	wait, err := h.pipelined.AppendLater(ctx, stream, expected, events...)
+	if err != nil {
+		cancel()
+		return nil, explain(err)
+	}
+	return func() (eventlog.Appended, error) {
+		defer cancel()
+		a, err := wait()
+		return a, explain(err)
+	}, nil
 }
 
 // Read implements [eventlog.Streams].
@@ -57,7 +76,7 @@ func (h hasty) Read(ctx context.Context, stream string, from eventlog.Revision) 
 	return func(yield func(eventlog.Recorded, error) bool) {
 		ctx, explain, cancel := hurry(ctx)
 		defer cancel()
-		for e, err := range h.Streams.Read(ctx, stream, from) {
+		for e, err := range h.pipelined.Read(ctx, stream, from) {
 			if !yield(e, explain(err)) {
 				return
 			}

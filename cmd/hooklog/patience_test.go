@@ -19,6 +19,12 @@ func (silentLog) Append(ctx context.Context, _ string, _ eventlog.Expected, _ ..
 	return eventlog.Appended{}, errors.Join(eventlog.ErrUnknownOutcome, ctx.Err())
 }
 
+func (l silentLog) AppendLater(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (func() (eventlog.Appended, error), error) {
+	return func() (eventlog.Appended, error) { return l.Append(ctx, stream, expected, events...) }, nil
+}
+
+func (silentLog) InOrder() bool { return false }
+
 func (silentLog) Read(ctx context.Context, _ string, _ eventlog.Revision) iter.Seq2[eventlog.Recorded, error] {
 	return func(yield func(eventlog.Recorded, error) bool) {
 		<-ctx.Done()
@@ -34,13 +40,20 @@ func TestRequestsDoNotWaitForASilentLog(t *testing.T) {
 			_, err := log.Append(ctx, "s", eventlog.Any)
 			return err
 		}
+		later := func(ctx context.Context) error {
+			wait, err := log.AppendLater(ctx, "s", eventlog.Any)
+			if err == nil {
+				_, err = wait()
+			}
+			return err
+		}
 		reading := func(ctx context.Context) error {
 			for _, err := range log.Read(ctx, "s", 0) {
 				return err
 			}
 			return nil
 		}
-		for what, call := range map[string]func(context.Context) error{"append": appending, "read": reading} {
+		for what, call := range map[string]func(context.Context) error{"append": appending, "append later": later, "read": reading} {
 			began := time.Now()
 			if err := call(t.Context()); !errors.Is(err, errUnanswered) || !unavailable(err) || errors.Is(err, eventlog.ErrUnknownOutcome) || time.Since(began) != requestPatience {
 				t.Errorf("%s of a request: got %v after %v", what, err, time.Since(began))

@@ -8,7 +8,10 @@ import (
 
 var _ eventlog.Pipeline = (*Log)(nil)
 
-// AppendLater implements [eventlog.Pipeline].
+// InOrder implements [eventlog.Pipeline].
+func (l *Log) InOrder() bool { return true }
+
+// AppendLater implements [eventlog.Pipeline]. Many appends share one sync.
 func (l *Log) AppendLater(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (wait func() (eventlog.Appended, error), err error) {
 	if err := l.mayAppend(ctx, stream, expected, events); err != nil {
 		return nil, err

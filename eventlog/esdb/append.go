@@ -20,24 +20,39 @@ import (
 // recognise a repetition for certain, it does not: the first such doubt is ErrUnknownOutcome. Towards [eventlog.MaxAppend]
 // a type counts two bytes for each of its UTF-16 units, as EventStoreDB counts it.
 func (l *Log) Append(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (eventlog.Appended, error) {
-	if err := checkAppend(stream, expected, events); err != nil {
+	wait, err := l.AppendLater(ctx, stream, expected, events...)
+	if err != nil {
 		return eventlog.Appended{}, err
 	}
-	a := appending{log: l, stream: stream, expected: expected, last: events[len(events)-1].ID}
+	return wait()
+}
+
+// InOrder implements [eventlog.Pipeline]: appends that are sent again come later than they were handed over.
+func (l *Log) InOrder() bool { return false }
+
+// AppendLater implements [eventlog.Pipeline]. The events are sent again as Append does, while wait is called.
+func (l *Log) AppendLater(ctx context.Context, stream string, expected eventlog.Expected, events ...eventlog.Event) (wait func() (eventlog.Appended, error), err error) {
+	if err := checkAppend(stream, expected, events); err != nil {
+		return nil, err
+	}
+	a := &appending{log: l, stream: stream, expected: expected, last: events[len(events)-1].ID}
 	a.events = make([]*streams.BatchAppendReq_ProposedMessage, len(events))
 	size := 0
 	for i, e := range events {
 		a.events[i] = proposed(e)
 		size += len(e.Type) + len(e.Data) + len(e.Metadata)
 	}
-	done, err := a.run(ctx)
-	if err != nil {
-		return eventlog.Appended{}, err
-	}
-	l.counters.appends.Add(1)
-	l.counters.events.Add(uint64(len(events)))
-	l.counters.bytes.Add(uint64(size))
-	return done, nil
+	a.way = l.connection.begin(ctx, a)
+	return func() (eventlog.Appended, error) {
+		done, err := a.run(ctx)
+		if err != nil {
+			return eventlog.Appended{}, err
+		}
+		l.counters.appends.Add(1)
+		l.counters.events.Add(uint64(len(a.events)))
+		l.counters.bytes.Add(uint64(size))
+		return done, nil
+	}, nil
 }
 
 func checkAppend(stream string, expected eventlog.Expected, events []eventlog.Event) error {
@@ -60,7 +75,7 @@ func checkAppend(stream string, expected eventlog.Expected, events []eventlog.Ev
 	return nil
 }
 
-// appending is one call of Append.
+// appending is one call of Append or AppendLater.
 type appending struct {
 	log      *Log
 	stream   string
@@ -68,6 +83,7 @@ type appending struct {
 	events   []*streams.BatchAppendReq_ProposedMessage
 	last     eventlog.ID
 
+	way   way   // the first one, if it has begun
 	doubt error // why it is unknown whether the events were appended
 }
 
@@ -87,13 +103,18 @@ func (a *appending) run(ctx context.Context) (eventlog.Appended, error) {
 	}
 }
 
-// once waits for a generation and sends the events with it.
+// once sends the events, unless they are on their way, with a generation that it waits for.
 func (a *appending) once(ctx context.Context) (*streams.BatchAppendResp_Success, error) {
-	g, err := a.log.connection.get(ctx)
-	if err != nil {
-		return nil, err
+	w := a.way
+	a.way = way{}
+	if !w.begun() {
+		g, err := a.log.connection.get(ctx)
+		if err != nil {
+			return nil, err
+		}
+		w = g.begin(ctx, a.request())
 	}
-	answer, err := g.append(ctx, a.request())
+	answer, err := w.wait(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -102,7 +123,7 @@ func (a *appending) once(ctx context.Context) (*streams.BatchAppendResp_Success,
 	}
 	err = a.refusal(answer.GetError())
 	if status.Code(err) == codes.Unavailable {
-		g.lose(nil)
+		w.g.lose(nil)
 	}
 	return nil, err
 }

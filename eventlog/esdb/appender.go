@@ -21,7 +21,7 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// appendsAtOnce is how many appends of a connection may wait for their answers; more wait to be sent.
+// appendsAtOnce is how many appends of a connection are answered or given up before more are taken.
 const appendsAtOnce = 1024
 
 // ownDeadline is how long an append may take if neither its caller nor the connection string says.
@@ -37,7 +37,7 @@ type appender struct {
 	// lose is told that the connection is of no use any more, and where the server said that its leader is.
 	lose func(*client.EndPoint)
 
-	places chan struct{} // holds a value for each append that is waited for
+	places chan struct{} // holds a value for each append that is in waiting or about to be
 	filled chan struct{} // capacity 1: there is something to send
 
 	mu      sync.Mutex
@@ -54,6 +54,7 @@ type appender struct {
 type sending struct {
 	id      uint64
 	request *streams.BatchAppendReq
+	until   time.Time
 	sent    bool
 	done    chan answer // capacity 1
 }
@@ -78,28 +79,52 @@ func newAppender(s *client.Configuration, lose func(*client.EndPoint)) (*appende
 	return a, nil
 }
 
-// append sends a request, whose correlation id and deadline it sets, and waits for the answer. Its error is
-// errNotEntered if the request was not sent or is known to have been refused; every other leaves it unknown what came of it.
-func (a *appender) append(ctx context.Context, r *streams.BatchAppendReq) (*streams.BatchAppendResp, error) {
-	ctx, cancel := context.WithTimeout(ctx, a.deadline)
+// begin has a request sent, whose correlation id and deadline it sets; wait waits for the answer, and is called once. The
+// error of either is errNotEntered if the request was not sent or is known to have been refused; every other leaves it
+// unknown what came of it.
+func (a *appender) begin(ctx context.Context, r *streams.BatchAppendReq) (*sending, error) {
+	s := &sending{request: r, until: time.Now().Add(a.deadline), done: make(chan answer, 1)}
+	if d, ok := ctx.Deadline(); ok && d.Before(s.until) {
+		s.until = d
+	}
+	if err := a.enter(ctx, s.until); err != nil {
+		return nil, notEntered(err)
+	}
+	r.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(time.Until(s.until))}
+	if err := a.put(s); err != nil {
+		<-a.places
+		return nil, err
+	}
+	return s, nil
+}
+
+// enter waits for a place.
+func (a *appender) enter(ctx context.Context, until time.Time) error {
+	select {
+	case a.places <- struct{}{}:
+		return nil
+	default:
+	}
+	ctx, cancel := context.WithDeadline(ctx, until)
 	defer cancel()
 	select {
 	case a.places <- struct{}{}:
-		defer func() { <-a.places }()
+		return nil
 	case <-ctx.Done():
-		return nil, notEntered(ctx.Err())
+		return ctx.Err()
 	}
-	until, _ := ctx.Deadline()
-	r.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(time.Until(until))}
-	s := &sending{request: r, done: make(chan answer, 1)}
-	if err := a.put(s); err != nil {
-		return nil, err
-	}
+}
+
+func (a *appender) wait(ctx context.Context, s *sending) (*streams.BatchAppendResp, error) {
+	late := time.NewTimer(time.Until(s.until))
+	defer late.Stop()
 	select {
 	case got := <-s.done:
 		return got.response, got.err
 	case <-ctx.Done():
 		return nil, a.give(s, ctx.Err())
+	case <-late.C:
+		return nil, a.give(s, context.DeadlineExceeded)
 	}
 }
 
@@ -125,7 +150,7 @@ func (a *appender) put(s *sending) error {
 func (a *appender) give(s *sending, why error) error {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	delete(a.waiting, s.id)
+	a.forget(s)
 	if s.sent {
 		return status.FromContextError(why).Err()
 	}
@@ -136,6 +161,14 @@ func (a *appender) give(s *sending, why error) error {
 		}
 	}
 	return notEntered(why)
+}
+
+// forget lets the next one in, if an append was waited for. a.mu is held.
+func (a *appender) forget(s *sending) {
+	if a.waiting[s.id] == s {
+		delete(a.waiting, s.id)
+		<-a.places
+	}
 }
 
 // run sends until ctx ends, and closes the connection.
@@ -215,7 +248,7 @@ func (a *appender) answered(r *streams.BatchAppendResp) {
 	a.heard = true
 	id := correlated(r.GetCorrelationId())
 	if s := a.waiting[id]; s != nil && s.sent {
-		delete(a.waiting, id)
+		a.forget(s)
 		s.done <- answer{response: r}
 	}
 }
@@ -248,13 +281,13 @@ func (a *appender) end() {
 
 func (a *appender) failLocked(err error) {
 	for _, s := range a.waiting {
+		a.forget(s)
 		if s.sent {
 			s.done <- answer{err: err}
 		} else {
 			s.done <- answer{err: notEntered(err)}
 		}
 	}
-	clear(a.waiting)
 	a.unsent, a.open, a.heard = nil, 0, false
 }
 

@@ -222,6 +222,17 @@ func (g *generation) whereLeader() *client.EndPoint {
 	return g.leader
 }
 
+// begin sends an append with the generation at hand, if there is one.
+func (c *connection) begin(ctx context.Context, a *appending) way {
+	c.mu.Lock()
+	g := c.current
+	c.mu.Unlock()
+	if g == nil || c.ended(ctx) != nil {
+		return way{}
+	}
+	return g.begin(ctx, a.request())
+}
+
 // get returns the generation at hand, or waits for one. It fails with ErrClosed once the connection is closed.
 func (c *connection) get(ctx context.Context) (*generation, error) {
 	for {

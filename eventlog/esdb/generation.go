@@ -130,13 +130,33 @@ func (g *generation) leave() {
 	g.closeIdle()
 }
 
-// append sends an append as the appender does.
-func (g *generation) append(ctx context.Context, r *streams.BatchAppendReq) (*streams.BatchAppendResp, error) {
+// way is what became of sending an append with a generation: it is on its way, or it failed. The zero way is none.
+type way struct {
+	g    *generation
+	sent *sending
+	err  error
+}
+
+func (w way) begun() bool { return w.g != nil }
+
+// begin sends an append as the appender does. A way that has begun is waited for, once.
+func (g *generation) begin(ctx context.Context, r *streams.BatchAppendReq) way {
 	if !g.enter() {
-		return nil, errNotEntered
+		return way{g: g, err: errNotEntered}
 	}
-	defer g.leave()
-	return g.appender.append(ctx, r)
+	s, err := g.appender.begin(ctx, r)
+	if err != nil {
+		g.leave()
+	}
+	return way{g, s, err}
+}
+
+func (w way) wait(ctx context.Context) (*streams.BatchAppendResp, error) {
+	if w.err != nil {
+		return nil, w.err
+	}
+	defer w.g.leave()
+	return w.g.appender.wait(ctx, w.sent)
 }
 
 // lease is the right to one call of the client.
