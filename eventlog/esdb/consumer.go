@@ -24,6 +24,10 @@ const (
 	giveBackEach  = 100 * time.Millisecond
 )
 
+// maxIdle is how many workers of a consumer wait for events. A goroutine that has worked has the stack for it: a new one
+// would have to grow it again.
+const maxIdle = 256
+
 // Consume implements [eventlog.Groups]. An event for which Retry was answered is given back after 100 ms for each time it
 // was handed out, at most a second. When ctx ends, this consumer stays in the group until its handlers have returned,
 // takes nothing more on, sends the verdicts and leaves: so a service that stops in good order repeats nothing, and what
@@ -41,11 +45,13 @@ func (l *Log) Consume(ctx context.Context, group eventlog.Group, buffer int, han
 	defer context.AfterFunc(l.connection.life, cancel)()
 	c := &consumer{
 		log: l, group: group, buffer: buffer, handle: handle, ctx: inner, stop: cancel,
-		slots: make(chan struct{}, buffer), hands: make(map[handKey]*hand), ids: make(map[eventlog.ID]int),
+		slots: make(chan struct{}, buffer), jobs: make(chan job), idle: make(chan struct{}, maxIdle), hands: make(map[handKey]*hand), ids: make(map[eventlog.ID]int),
 	}
 	err := c.run()
 	cancel()
 	c.handlers.Wait()
+	close(c.jobs)
+	c.workers.Wait()
 	if ended := l.connection.ended(ctx); ended != nil {
 		return ended
 	}
@@ -63,6 +69,9 @@ type consumer struct {
 
 	slots    chan struct{} // capacity buffer: one for each handler that runs
 	handlers sync.WaitGroup
+	workers  sync.WaitGroup
+	jobs     chan job      // unbuffered: to workers that wait; closed when there will be none
+	idle     chan struct{} // holds a value for each worker that waits
 
 	mu    sync.Mutex
 	hands map[handKey]*hand
@@ -73,6 +82,12 @@ type consumer struct {
 type handKey struct {
 	id eventlog.ID
 	at eventlog.Position
+}
+
+// job is an event for a worker to have handled.
+type job struct {
+	hand   *hand
+	handed eventlog.Handed
 }
 
 // hand is an event in the hands of a handler.
@@ -297,7 +312,31 @@ func (s *session) take(l *lease, e *client.ResolvedEvent, retries int) {
 		Recorded: recordedOf(e.Event), Retries: retries, Replayed: e.Link != nil,
 		Backlog: !positionOf(e.Event.Position).After(s.joinedAt),
 	}
-	c.handlers.Go(func() { c.work(h, handed) })
+	c.begin(job{h, handed})
+}
+
+// begin lets a worker handle an event.
+func (c *consumer) begin(j job) {
+	c.handlers.Add(1)
+	select {
+	case c.jobs <- j:
+	default:
+		c.workers.Go(func() { c.work(j) })
+	}
+}
+
+// work handles an event, and those that come while this worker waits.
+func (c *consumer) work(j job) {
+	for more := true; more; {
+		c.handleOne(j)
+		select {
+		case c.idle <- struct{}{}:
+			j, more = <-c.jobs
+			<-c.idle
+		default:
+			return
+		}
+	}
 }
 
 // claim notes that an event was handed out. It says false if a handler is at it and its verdict still counts: the event
@@ -322,7 +361,9 @@ func (c *consumer) claim(s *session, e *client.ResolvedEvent) (*hand, bool) {
 // late says that the server no longer waits for the verdict.
 func (c *consumer) late(h *hand) bool { return time.Since(h.since) >= c.group.MessageTimeout }
 
-func (c *consumer) work(h *hand, handed eventlog.Handed) {
+func (c *consumer) handleOne(j job) {
+	defer c.handlers.Done()
+	h, handed := j.hand, j.handed
 	verdict := c.handle(c.ctx, handed)
 	<-c.slots
 	if verdict == eventlog.Retry {
