@@ -41,6 +41,7 @@ func (l *Log) AppendLater(ctx context.Context, stream string, expected eventlog.
 	for i, e := range events {
 		a.events[i] = proposed(e)
 		size += len(e.Type) + len(e.Data) + len(e.Metadata)
+		l.held.hold(&e)
 	}
 	a.way = l.connection.begin(ctx, a)
 	return func() (eventlog.Appended, error) {

@@ -312,6 +312,7 @@ func (s *session) take(l *lease, e *client.ResolvedEvent, retries int) {
 		Recorded: recordedOf(e.Event), Retries: retries, Replayed: e.Link != nil,
 		Backlog: !positionOf(e.Event.Position).After(s.joinedAt),
 	}
+	c.log.held.known(&handed.Event)
 	c.begin(job{h, handed})
 }
 

@@ -18,6 +18,7 @@ type Log struct {
 	// followers says that reads may be answered by a node that lags behind the leader.
 	followers bool
 	counters  counters
+	held      *held
 
 	headMu sync.Mutex
 	head   eventlog.Position // the last event found by Head, from where it need not look further back
@@ -34,7 +35,7 @@ func Open(ctx context.Context, c Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Log{connection: newConnection(*settings, c.Logger), logger: c.Logger, followers: settings.NodePreference != client.NodePreferenceLeader}
+	l := &Log{connection: newConnection(*settings, c.Logger), logger: c.Logger, followers: settings.NodePreference != client.NodePreferenceLeader, held: new(held)}
 	l.connection.start()
 	if err := l.connection.first(ctx); err != nil {
 		l.connection.close()

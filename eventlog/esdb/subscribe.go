@@ -96,7 +96,7 @@ func (s *subscription) follow(ctx context.Context) error {
 	defer events.Close()
 	go func() {
 		defer close(done)
-		gathered.end(receiveAll(l, events, s.after, gathered))
+		gathered.end(s.log.receiveAll(l, events, s.after, gathered))
 	}()
 	for {
 		b, err := gathered.take(ctx, s.live)
@@ -110,10 +110,10 @@ func (s *subscription) follow(ctx context.Context) error {
 }
 
 // receiveAll gathers what a subscription gets until it ends, and returns why.
-func receiveAll(l *lease, events *client.Subscription, after eventlog.Position, to *gathering) error {
+func (l *Log) receiveAll(by *lease, events *client.Subscription, after eventlog.Position, to *gathering) error {
 	for {
 		var got *client.SubscriptionEvent
-		err := l.call(func(context.Context, *client.Client) error {
+		err := by.call(func(context.Context, *client.Client) error {
 			if got = events.Recv(); got.SubscriptionDropped != nil {
 				return got.SubscriptionDropped.Error
 			}
@@ -133,7 +133,9 @@ func receiveAll(l *lease, events *client.Subscription, after eventlog.Position, 
 			}
 			if at := positionOf(e.Position); ours(e) && at.After(after) {
 				after = at
-				if err := to.add(l.ctx, recordedOf(e)); err != nil {
+				recorded := recordedOf(e)
+				l.held.known(&recorded.Event)
+				if err := to.add(by.ctx, recorded); err != nil {
 					return err
 				}
 			}
