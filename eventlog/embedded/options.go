@@ -90,6 +90,9 @@ func (o Options) segments() segment.Options {
 	return segment.Options{FS: o.FS, Bytes: o.SegmentSize, ReadOnly: o.ReadOnly, NoSync: o.NoSync, Inspect: inspectRecord, Name: placeOf,
 		Fault: func(err error) {
 			o.Logger.Error().Err(err).Msg("the log's segments could not be indexed; it is tried again")
+		},
+		Outdated: func() {
+			o.Logger.Info().Msg("the log's indexes are of an earlier release and are written anew: this start reads the whole log")
 		}}
 }
 

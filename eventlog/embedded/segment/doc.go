@@ -24,28 +24,44 @@
 //
 // FIRST-LAST.idx finds the records of one or more such segments by stream:
 //
-//	"hooklog streams\n"(16) version(4) = 1, first(8), last(8), entries(8), blocks of the filter(4), CRC-32C(4) of all before
-//	pages of 4,096 bytes: up to 255 entries, zeros, entries in the page(4), zeros(4), CRC-32C(4) of all before
-//	  entry: XXH64 of the stream's name(8), revision(4), position less FIRST(4); in that order
-//	the first hash(8) of each page
-//	filter: blocks of 64 bytes, a Bloom filter of the hashes
-//	CRC-32C(4) of the first hashes and the filter
+//	"hooklog streams\n"(16) version(4) = 2, first(8), last(8), entries(8), entries with an untimed key(8),
+//	blocks of the filter(4), CRC-32C(4) of all before
+//	pages of 4,096 bytes, twelve of entries and one of their filters in turn; fewer of entries before the last one of filters:
+//	  of entries: up to 255 of them, zeros, entries in the page(4), zeros(4), CRC-32C(4) of all before
+//	    entry: key of the stream's name(8), revision(4), position less FIRST(4); in that order
+//	  of filters: for each of those pages a Bloom filter of its keys(316), CRC-32C(4) of that; then zeros
+//	the first key(8) of each page of entries
+//	filter: blocks of 64 bytes, a Bloom filter of the untimed keys; none if there are over 1.6 million
+//	CRC-32C(4) of the first keys and the filter
+//
+// The key of a name that ends in a UUID of version 7 from before the year 2109 is timed: the UUID's milliseconds / 1,024(4)
+// and the lower half of XXH64(4) of the name with the last bit 1. That of any other name is XXH64(8) with the last bit 0.
+//
+// Indexes of version 1, where a key was XXH64 and the filter one of all keys, are removed on opening and written anew, for
+// which the segments are read through. Whoever opens read-only keeps in memory what was read.
 //
 // # Growing
 //
 // The last segment grows; its offsets and streams are held in memory. When it has [Options].Bytes it is closed: a new
 // one takes the appends, and FIRST.pos and FIRST-LAST.idx are written beside, each under another name, synced and
-// renamed. Eight neighbouring indexes of a size are merged into one, so that a look-up asks few filters.
+// renamed. Eight neighbouring indexes of a size are merged into one, so that a look-up asks few.
 //
 // # Looking up
 //
-// The filters and the first hashes of the pages are in memory, so a look-up reads a page of each index that has the
-// stream, a page of offsets, and the record. Pages that were lately read are kept, up to 2 MiB of them, and 16 files open.
+// Nearly every stream that is looked for is of now, and mostly new. Its key begins with the time and so has its place on
+// the same page of an index as all others of now: the filter of that page is kept in memory, one for each index, and says
+// in 99 of 100 cases that the stream is not there. A timed key of before leads to the index of that time. Whatever time a
+// name has, true or not, an index is passed over only if a filter, or the order of the keys, proves that it has nothing.
+//
+// For untimed keys there are filters in memory, of up to 2 MiB; an index with more of them is asked by a read of 320 bytes,
+// and its file stays open. Besides, the first keys of the pages are in memory, 8 bytes for 255 records: so what is kept
+// hardly grows with the log. A look-up reads a page of each index that has the stream, a page of offsets, and the record.
+// Pages that were lately read are kept, up to 2 MiB of them, and 16 files open.
 //
 // # Crashes
 //
-// On opening, segments without FIRST.pos are read through. What a crash tears is the end of the last group, which
-// nobody was told of; it is cut off. A group that was written after a later one was synced proves that what is torn
+// On opening, segments without FIRST.pos or an index are read through. What a crash tears is the end of the last group,
+// which nobody was told of; it is cut off. A group that was written after a later one was synced proves that what is torn
 // before it had been synced: then the disk lost what it promised to keep, and Open says so instead of cutting. A last
 // segment that is small is written anew and goes on; a large one is closed.
 package segment

@@ -9,35 +9,34 @@ const (
 	blockSize  = 64
 	blockWords = blockSize / 8
 	// filterBits is how many bits the filter has for each entry, filterProbes how many it sets: about one in a hundred
-	// hashes that are not there seems to be.
+	// keys that are not there seems to be.
 	filterBits   = 10
 	filterProbes = 6
 )
 
-// filter is a Bloom filter whose bits of one hash are in one cache line.
+// filter is a Bloom filter whose bits of one key are in one cache line.
 type filter [][blockWords]uint64
 
-func newFilter(entries uint64) filter {
-	return make(filter, 1+entries*filterBits/(blockSize*8))
-}
+// blocksFor is how many blocks the filter of so many keys has.
+func blocksFor(keys uint64) uint64 { return 1 + keys*filterBits/(blockSize*8) }
 
-// block finds the block of a hash, and the numbers of its bits there, nine bits each.
-func (f filter) block(hash uint64) (at int, probes uint64) {
-	high, _ := bits.Mul64(hash, uint64(len(f)))
+// block finds the block of a key, and the numbers of its bits there, nine bits each.
+func (f filter) block(key uint64) (at int, probes uint64) {
+	high, _ := bits.Mul64(key, uint64(len(f)))
 	const odd = 0x9E3779B97F4A7C15 // spreads what the choice of the block left alike
-	return int(high), hash * odd
+	return int(high), key * odd
 }
 
-func (f filter) add(hash uint64) {
-	at, probes := f.block(hash)
+func (f filter) add(key uint64) {
+	at, probes := f.block(key)
 	for range filterProbes {
 		f[at][probes>>6%blockWords] |= 1 << (probes % 64)
 		probes >>= 9
 	}
 }
 
-func (f filter) mayHold(hash uint64) bool {
-	at, probes := f.block(hash)
+func (f filter) mayHold(key uint64) bool {
+	at, probes := f.block(key)
 	for range filterProbes {
 		if f[at][probes>>6%blockWords]&(1<<(probes%64)) == 0 {
 			return false

@@ -26,7 +26,7 @@ var ErrDamaged = errors.New("damaged")
 
 // Group gathers records to be appended together. It is used again and again.
 type Group struct {
-	hash    func(string) uint64
+	key     func(string) uint64
 	first   uint64
 	bytes   []byte // header and records
 	records []listed
@@ -34,13 +34,13 @@ type Group struct {
 
 // listed is what a segment's memory holds of a record.
 type listed struct {
-	hash     uint64
+	key      uint64
 	offset   uint32 // of its length, in the group and later in the segment
 	revision uint32
 }
 
 // NewGroup makes a group for this store.
-func (s *Store) NewGroup() *Group { return &Group{hash: s.options.hash} }
+func (s *Store) NewGroup() *Group { return &Group{key: s.options.key} }
 
 // Begin empties the group. Its first record will have the given position.
 func (g *Group) Begin(first uint64) {
@@ -54,7 +54,7 @@ func (g *Group) Add(stream string, revision uint64, size int) ([]byte, error) {
 	if size > MaxRecord || revision > math.MaxUint32 {
 		return nil, fmt.Errorf("a record of %d bytes at revision %d is past what a segment can hold", size, revision)
 	}
-	g.records = append(g.records, listed{g.hash(stream), uint32(len(g.bytes)), uint32(revision)})
+	g.records = append(g.records, listed{g.key(stream), uint32(len(g.bytes)), uint32(revision)})
 	g.bytes = binary.BigEndian.AppendUint32(g.bytes, uint32(size))
 	at := len(g.bytes)
 	g.bytes = append(g.bytes, make([]byte, size)...)

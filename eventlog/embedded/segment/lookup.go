@@ -33,7 +33,7 @@ type Found struct {
 // Each yields the records of a stream in order of revision, from one on; if back, down from one to the first. Records
 // past upTo are passed over. It stops when yield returns false, which must not use the store and not take long.
 func (s *Store) Each(stream string, from uint64, back bool, upTo uint64, yield func(Found) bool) error {
-	hash := s.options.hash(stream)
+	key := s.options.key(stream)
 	if back {
 		from = min(from, math.MaxUint32) // no record has a greater revision
 	}
@@ -44,7 +44,7 @@ func (s *Store) Each(stream string, from uint64, back bool, upTo uint64, yield f
 		if back {
 			p = s.parts[len(s.parts)-1-i]
 		}
-		more, err := s.eachIn(p, hash, stream, from, back, upTo, yield)
+		more, err := s.eachIn(p, key, stream, from, back, upTo, yield)
 		if err != nil || !more {
 			return err
 		}
@@ -55,15 +55,15 @@ func (s *Store) Each(stream string, from uint64, back bool, upTo uint64, yield f
 // pagePlaces is how many places are looked up at once.
 const pagePlaces = 1024
 
-func (s *Store) eachIn(p part, hash uint64, stream string, from uint64, back bool, upTo uint64, yield func(Found) bool) (more bool, err error) {
+func (s *Store) eachIn(p part, key uint64, stream string, from uint64, back bool, upTo uint64, yield func(Found) bool) (more bool, err error) {
 	for most := pagePlaces; ; {
-		found, err := p.places(hash, from, back, most)
+		found, err := p.places(key, from, back, most)
 		if err != nil {
 			return false, err
 		}
 		whole := len(found) < most
 		if !whole {
-			// Streams that share the hash may have records of the last revision that did not fit.
+			// Streams that share the key may have records of the last revision that did not fit.
 			last := found[len(found)-1].revision
 			if found = slices.DeleteFunc(found, func(a place) bool { return a.revision == last }); len(found) == 0 {
 				most *= 4

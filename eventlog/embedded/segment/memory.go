@@ -11,7 +11,7 @@ type memory struct {
 
 	mu      sync.RWMutex
 	records []listed // offsets are of the segment
-	// before leads from a record to the one before it with the same hash: its place in records and one, or 0.
+	// before leads from a record to the one before it with the same key: its place in records and one, or 0.
 	before []uint32
 	latest map[uint64]uint32
 	end    int64 // of the last record
@@ -28,8 +28,8 @@ func (m *memory) add(records []listed, base, end int64) {
 	for _, r := range records {
 		r.offset += uint32(base)
 		m.records = append(m.records, r)
-		m.before = append(m.before, m.latest[r.hash])
-		m.latest[r.hash] = uint32(len(m.records))
+		m.before = append(m.before, m.latest[r.key])
+		m.latest[r.key] = uint32(len(m.records))
 	}
 	m.end = end
 }
@@ -57,17 +57,17 @@ func (m *memory) extent(position uint64) (from, to int64, ok bool) {
 }
 
 // places implements part.
-func (m *memory) places(hash, from uint64, back bool, most int) ([]place, error) {
+func (m *memory) places(key, from uint64, back bool, most int) ([]place, error) {
 	m.mu.RLock()
 	defer m.mu.RUnlock()
 	var found []place
-	for at := m.latest[hash]; at != 0; at = m.before[at-1] {
+	for at := m.latest[key]; at != 0; at = m.before[at-1] {
 		p := place{revision: uint64(m.records[at-1].revision), position: m.first + uint64(at-1)}
 		if back && p.revision <= from || !back && p.revision >= from {
 			found = append(found, p)
 		}
 	}
-	// Only where streams share a hash is this not in order already.
+	// Only where streams share a key is this not in order already.
 	slices.SortStableFunc(found, func(a, b place) int { return compare(b.revision, a.revision) })
 	if !back {
 		slices.Reverse(found)
@@ -75,11 +75,21 @@ func (m *memory) places(hash, from uint64, back bool, most int) ([]place, error)
 	return found[:min(len(found), most)], nil
 }
 
+// untimed is how many records have a key without a time.
+func (m *memory) untimed() (n uint64) {
+	for i := range m.records {
+		if m.records[i].key&timedBit == 0 {
+			n++
+		}
+	}
+	return n
+}
+
 // sorted returns the records in the order of a table.
 func (m *memory) sorted() []entry {
 	entries := make([]entry, len(m.records))
 	for i, r := range m.records {
-		entries[i] = entry{r.hash, r.revision, uint32(i)}
+		entries[i] = entry{r.key, r.revision, uint32(i)}
 	}
 	slices.SortFunc(entries, entry.compare)
 	return entries

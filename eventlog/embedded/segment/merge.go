@@ -81,7 +81,7 @@ func merged(tables []*table) iter.Seq2[entry, error] {
 // all yields the entries of a table. It keeps no page: none is read twice.
 func (t *table) all() iter.Seq2[entry, error] {
 	return func(yield func(entry, error) bool) {
-		file, err := t.files.open(t.name)
+		file, err := t.files.openAlone(t.name)
 		if err != nil {
 			yield(entry{}, err)
 			return

@@ -1,7 +1,6 @@
 package segment
 
 import (
-	"github.com/cespare/xxhash/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
@@ -16,7 +15,10 @@ type Options struct {
 	// Name tells the place of a record that is whole. The stream shares the record's bytes.
 	Name func(record []byte) Place
 	// Fault is told what went wrong while a closed segment was indexed; it is tried again. nil passes over it.
-	Fault    func(error)
+	Fault func(error)
+	// Outdated is told that there are indexes of an earlier version, so that opening reads the records through. nil passes
+	// over it.
+	Outdated func()
 	ReadOnly bool
 	// Ahead is how far the growing segment is filled with zeros before they are written over: a sync that need not tell
 	// the file system of a longer file takes a fraction of the time. 0 is 4 MiB on the operating system's file system and
@@ -25,8 +27,10 @@ type Options struct {
 	// NoSync leaves out every sync: a crash may then lose or tear anything. For tests and bulk loading.
 	NoSync bool
 
-	// hash is XXH64; tests make streams share hashes.
-	hash func(string) uint64
+	// key is keyOf; tests make streams share keys.
+	key func(string) uint64
+	// filter is how many bytes a table's filter of untimed keys has at most; 0 is maxFilter.
+	filter int
 }
 
 // Place is where a record stands in its stream.
@@ -47,14 +51,20 @@ func (o Options) withDefaults() Options {
 	if o.Ahead == 0 && o.FS == vfs.Default {
 		o.Ahead = defaultAhead
 	}
-	if o.hash == nil {
-		o.hash = xxhash.Sum64String
+	if o.key == nil {
+		o.key = keyOf
+	}
+	if o.filter == 0 {
+		o.filter = maxFilter
 	}
 	if o.Bytes == 0 {
 		o.Bytes = defaultBytes
 	}
 	if o.Fault == nil {
 		o.Fault = func(error) {}
+	}
+	if o.Outdated == nil {
+		o.Outdated = func() {}
 	}
 	return o
 }

@@ -31,7 +31,11 @@ func (s *Store) recover() error {
 			return fmt.Errorf("%s: %w", segmentName(first), err)
 		}
 	}
-	if err := s.recoverParts(found.tables); err != nil {
+	tables, err := s.withoutOutdated(found.tables)
+	if err != nil {
+		return err
+	}
+	if err := s.recoverParts(tables); err != nil {
 		return err
 	}
 	return s.goOn()
@@ -69,7 +73,27 @@ func (s *Store) recoverSegment(first uint64, closed, last bool) error {
 	return nil
 }
 
-// recoverParts chooses the widest tables. A closed segment without one is read through.
+// withoutOutdated leaves out the tables of an earlier version, and removes them: what they found is indexed anew.
+func (s *Store) withoutOutdated(tables []span) (left []span, err error) {
+	var outdated []string
+	for _, run := range tables {
+		old, err := s.files.outdatedTable(tableName(run))
+		if err != nil {
+			return nil, err
+		}
+		if old {
+			outdated = append(outdated, tableName(run))
+		} else {
+			left = append(left, run)
+		}
+	}
+	if len(outdated) > 0 {
+		s.options.Outdated()
+	}
+	return left, s.removeAll(outdated)
+}
+
+// recoverParts chooses the widest tables. A closed segment without one is read through and indexed.
 func (s *Store) recoverParts(tables []span) error {
 	var useless []string
 	for i := 0; i < len(s.segments); {
@@ -82,7 +106,7 @@ func (s *Store) recoverParts(tables []span) error {
 			return err
 		}
 		s.parts, i = append(s.parts, p), next
-		if _, used := p.(*table); used {
+		if len(tables) > 0 && p.span() == tables[0] {
 			tables = tables[1:]
 		}
 	}
@@ -106,15 +130,29 @@ func (s *Store) partFor(i int, tables []span) (part, int, error) {
 			}
 		}
 	}
-	again, err := s.readThrough(seg.first, false)
-	if err == nil {
-		err = s.removeAll([]string{offsetsName(seg.first)}) // it is not closed any more
-	}
+	p, err := s.indexAnew(i)
 	if err != nil {
 		return nil, 0, fmt.Errorf("%s: %w", segmentName(seg.first), err)
 	}
-	s.segments[i] = again
-	return again.memory, i + 1, nil
+	return p, i + 1, nil
+}
+
+// indexAnew reads a closed segment through, and writes its index.
+func (s *Store) indexAnew(i int) (part, error) {
+	again, err := s.readThrough(s.segments[i].first, false)
+	if err != nil {
+		return nil, err
+	}
+	if s.options.ReadOnly {
+		s.segments[i] = again
+		return again.memory, nil
+	}
+	closed, t, err := s.writeIndex(again.memory)
+	if err != nil {
+		return nil, err
+	}
+	s.segments[i] = closed
+	return t, nil
 }
 
 // readThrough reads a segment from its beginning and indexes it in memory. Of the last one it cuts off what a crash has
@@ -232,7 +270,7 @@ func (r *reading) one() (whole bool, err error) {
 		if err != nil {
 			return false, nil // torn, or worse: prove tells
 		}
-		r.group = append(r.group, listed{r.store.options.hash(string(place.Stream)), offset, uint32(place.Revision)})
+		r.group = append(r.group, listed{r.store.options.key(string(place.Stream)), offset, uint32(place.Revision)})
 	}
 	if len(r.group) != int(h.records) {
 		return false, nil

@@ -58,6 +58,12 @@ func (s *Store) Close() error {
 
 func (s *Store) release() error {
 	defer s.files.closeAll()
+	for _, p := range s.parts {
+		if t, ok := p.(*table); ok {
+			t.close()
+		}
+	}
+	s.parts = nil
 	if s.active == nil {
 		return nil
 	}

@@ -103,10 +103,22 @@ func (s *Store) mergeable() []*table {
 	return mergeable(s.parts)
 }
 
-// index writes the files of a closed segment, the index of streams first, and lets its memory go.
+// index writes the files of a closed segment and lets its memory go.
 func (s *Store) index(seg *segment) error {
-	m := seg.memory
-	t, err := s.writeTable(m.span(), func(yield func(entry, error) bool) {
+	closed, t, err := s.writeIndex(seg.memory)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.segments[slices.Index(s.segments, seg)] = closed
+	s.parts[slices.Index(s.parts, part(seg.memory))] = t
+	return nil
+}
+
+// writeIndex writes the files of a closed segment, the index of streams first.
+func (s *Store) writeIndex(m *memory) (*segment, *table, error) {
+	t, err := s.writeTable(m.span(), m.untimed(), func(yield func(entry, error) bool) {
 		for _, e := range m.sorted() {
 			if !yield(e, nil) {
 				return
@@ -114,23 +126,23 @@ func (s *Store) index(seg *segment) error {
 		}
 	})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
 	err = s.replace(offsetsName(m.first), func(out io.Writer) error { return writeOffsets(out, m) })
 	if err != nil {
-		return err
+		t.close()
+		return nil, nil, err
 	}
-	closed := &segment{files: s.files, first: m.first, records: m.span().records(), end: m.end}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.segments[slices.Index(s.segments, seg)] = closed
-	s.parts[slices.Index(s.parts, part(m))] = t
-	return nil
+	return &segment{files: s.files, first: m.first, records: m.span().records(), end: m.end}, t, nil
 }
 
 // merge replaces neighbouring tables by one.
 func (s *Store) merge(tables []*table) error {
-	t, err := s.writeTable(spanOf(tables), merged(tables))
+	untimed := uint64(0)
+	for _, t := range tables {
+		untimed += t.untimed
+	}
+	t, err := s.writeTable(spanOf(tables), untimed, merged(tables))
 	if err != nil {
 		return err
 	}
@@ -142,13 +154,16 @@ func (s *Store) merge(tables []*table) error {
 	s.mu.Unlock()
 	var errs []error
 	for _, old := range tables { // nobody reads them any more
+		old.close()
 		errs = append(errs, s.files.remove(old.name))
 	}
 	return errors.Join(errs...)
 }
 
-func (s *Store) writeTable(run span, entries iter.Seq2[entry, error]) (*table, error) {
-	err := s.replace(tableName(run), func(out io.Writer) error { return writeTable(out, run, entries) })
+func (s *Store) writeTable(run span, untimed uint64, entries iter.Seq2[entry, error]) (*table, error) {
+	err := s.replace(tableName(run), func(out io.Writer) error {
+		return writeTable(out, run, untimed, s.options.filter, entries)
+	})
 	if err != nil {
 		return nil, err
 	}
