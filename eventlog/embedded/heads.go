@@ -2,8 +2,9 @@ package embedded
 
 import "github.com/hooklog/hooklog/eventlog"
 
-// maxHeads is how many streams one generation of heads holds.
-const maxHeads = 32 << 10
+// maxHeads is how many streams one generation of heads holds: more than there are deliveries whose retry was just recorded
+// and whose outcome is not. Who comes later costs a look-up; a greater number only fills up, for minutes, with what ended.
+const maxHeads = 4 << 10
 
 // heads remembers last revisions of streams: of all that the present group of appends has touched, since the store does
 // not tell of them yet, and of those that the store was asked for and had. Nearly every stream is new and has one append,
