@@ -17,6 +17,7 @@ func (x *Fold) catchUp(ctx context.Context) error {
 	x.projector.outlines = true
 	err := x.projector.readAhead(ctx, x.Feed, x.progress.reached(), c.receive)
 	x.projector.outlines = false
+	x.store.compactions.letGo()
 	if errors.Is(err, errCaughtUp) {
 		return nil
 	}
@@ -58,6 +59,7 @@ func (c *catching) commit(live bool, err error) error {
 	x := c.fold
 	defer x.folding.Unlock()
 	c.gathering = false
+	x.store.holdMerges(x.projector.batch.facts)
 	if !errors.Is(err, errStore) {
 		err = errors.Join(err, x.projector.commit())
 	}

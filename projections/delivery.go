@@ -80,6 +80,7 @@ func (x *models) find(sub domain.SubscriptionID, publishedMillis int64, id domai
 	if r := x.recent.get(id); r != nil && r.Of.Subscription == sub && r.Of.PublishedAt.UnixMilli() == publishedMillis {
 		return r, nil
 	}
+	x.store.sought.Add(1)
 	var key [1 + idSize + 8 + idSize]byte
 	value, closer, err := x.store.Get(appendDeliveryKey(key[:0], x.in(deliverySpace), sub, publishedMillis, id))
 	if errors.Is(err, pebble.ErrNotFound) {

@@ -12,7 +12,8 @@
 // Each batch of facts is one batch of the store that also holds the checkpoint, and the store has no write-ahead log.
 // A crash loses the batches that were not flushed, always the latest ones, and with each its checkpoint; so the store
 // always stands exactly as it did after some earlier fact, and the fold goes on from there. Until a fold is at the head
-// of the log for the first time, it reads ahead and commits several batches as one; nobody sees what is between.
+// of the log for the first time, it reads ahead and commits several batches as one; nobody sees what is between. As long as
+// it does, and while a rebuild does, the store gathers more of what was flushed before it merges that.
 //
 // # Rebuilding
 //

@@ -80,6 +80,7 @@ func (x *Fold) newShadow(parts partSet, from *checkpoint) (*shadow, error) {
 // run folds until the shadow has met the live fold, and then returns what meet returned. Otherwise it fails with what
 // stopped it.
 func (s *shadow) run(ctx context.Context) error {
+	defer s.store.compactions.letGo()
 	met, err := s.tryToMeet(ctx, false)
 	if met || err != nil {
 		return err
@@ -152,6 +153,7 @@ func (s *shadow) foldStep(next *stretch, n int) error {
 	if s.batch.facts < s.fold.gather {
 		return nil
 	}
+	s.store.holdMerges(s.batch.facts)
 	return s.commit()
 }
 
