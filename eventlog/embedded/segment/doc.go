@@ -24,12 +24,13 @@
 //
 // FIRST-LAST.idx finds the records of one or more such segments by stream:
 //
-//	"hooklog streams\n"(16) version(4) = 2, first(8), last(8), entries(8), entries with an untimed key(8),
+//	"hooklog streams\n"(16) version(4) = 3, first(8), last(8), entries(8), entries with an untimed key(8),
 //	blocks of the filter(4), CRC-32C(4) of all before
-//	pages of 4,096 bytes, twelve of entries and one of their filters in turn; fewer of entries before the last one of filters:
-//	  of entries: up to 255 of them, zeros, entries in the page(4), zeros(4), CRC-32C(4) of all before
-//	    entry: key of the stream's name(8), revision(4), position less FIRST(4); in that order
-//	  of filters: for each of those pages a Bloom filter of its keys(316), CRC-32C(4) of that; then zeros
+//	pages of 4,096 bytes, 18 of entries and one of their filters in turn; fewer of entries before the last one of filters:
+//	  of entries: up to 170 of them, zeros, entries in the page(4), zeros(4), CRC-32C(4) of all before
+//	    entry: key of the stream's name(8), revision(4), position less FIRST(4), in that order; where in its segment the
+//	      record's length(4) and what is behind the record(4) begin
+//	  of filters: for each of those pages a Bloom filter of its keys(220), CRC-32C(4) of that; then zeros
 //	the first key(8) of each page of entries
 //	filter: blocks of 64 bytes, a Bloom filter of the untimed keys; none if there are over 1.6 million
 //	CRC-32C(4) of the first keys and the filter
@@ -37,8 +38,9 @@
 // The key of a name that ends in a UUID of version 7 from before the year 2109 is timed: the UUID's milliseconds / 1,024(4)
 // and the lower half of XXH64(4) of the name with the last bit 1. That of any other name is XXH64(8) with the last bit 0.
 //
-// Indexes of version 1, where a key was XXH64 and the filter one of all keys, are removed on opening and written anew, for
-// which the segments are read through. Whoever opens read-only keeps in memory what was read.
+// Indexes of version 1, where a key was XXH64 and the filter one of all keys, and of version 2, whose entries did not say
+// where the records are, are removed on opening and written anew, for which the segments are read through. Whoever opens
+// read-only keeps in memory what was read.
 //
 // # Growing
 //
@@ -53,9 +55,10 @@
 // in 99 of 100 cases that the stream is not there. A timed key of before leads to the index of that time. Whatever time a
 // name has, true or not, an index is passed over only if a filter, or the order of the keys, proves that it has nothing.
 //
-// For untimed keys there are filters in memory, of up to 2 MiB; an index with more of them is asked by a read of 320 bytes,
-// and its file stays open. Besides, the first keys of the pages are in memory, 8 bytes for 255 records: so what is kept
-// hardly grows with the log. A look-up reads a page of each index that has the stream, a page of offsets, and the record.
+// For untimed keys there are filters in memory, of up to 2 MiB; an index with more of them is asked by a read of 224 bytes,
+// and its file stays open. Besides, the first keys of the pages are in memory, 8 bytes for 170 records: so what is kept
+// hardly grows with the log. A look-up reads a page of each index that has the stream, and the record; one by position
+// reads a page of offsets, and the record.
 // Pages that were lately read are kept, up to 2 MiB of them, and 16 files open.
 //
 // # Crashes

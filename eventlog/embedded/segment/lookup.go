@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"fmt"
 	"math"
 	"slices"
 )
@@ -87,9 +88,13 @@ func (s *Store) eachIn(p part, key uint64, stream string, from uint64, back bool
 
 // offer yields the record at a place if it is the stream's.
 func (s *Store) offer(at place, stream string, yield func(Found) bool) (more bool, err error) {
-	record, err := s.record(at.position)
+	seg, err := s.segmentOf(at.position)
 	if err != nil {
 		return false, err
+	}
+	record, err := seg.recordIn(int64(at.from), int64(at.to))
+	if err != nil {
+		return false, fmt.Errorf("position %d: %w", at.position, err)
 	}
 	if p := s.options.Name(record); string(p.Stream) != stream || p.Revision != at.revision {
 		return true, nil

@@ -49,11 +49,15 @@ func (m *memory) extent(position uint64) (from, to int64, ok bool) {
 	if position < m.first || i >= uint64(len(m.records)) {
 		return 0, 0, false
 	}
-	from, to = int64(m.records[i].offset), m.end
-	if i+1 < uint64(len(m.records)) {
-		to = int64(m.records[i+1].offset)
+	return int64(m.records[i].offset), int64(m.endOf(uint32(i))), true
+}
+
+// endOf is where the record behind one begins, or where the last one ends; mu is held, or nothing is added any more.
+func (m *memory) endOf(i uint32) uint32 {
+	if int(i)+1 < len(m.records) {
+		return m.records[i+1].offset
 	}
-	return from, to, true
+	return uint32(m.end)
 }
 
 // places implements part.
@@ -62,7 +66,8 @@ func (m *memory) places(key, from uint64, back bool, most int) ([]place, error) 
 	defer m.mu.RUnlock()
 	var found []place
 	for at := m.latest[key]; at != 0; at = m.before[at-1] {
-		p := place{revision: uint64(m.records[at-1].revision), position: m.first + uint64(at-1)}
+		r := m.records[at-1]
+		p := place{uint64(r.revision), m.first + uint64(at-1), extent{r.offset, m.endOf(at - 1)}}
 		if back && p.revision <= from || !back && p.revision >= from {
 			found = append(found, p)
 		}
@@ -89,7 +94,7 @@ func (m *memory) untimed() (n uint64) {
 func (m *memory) sorted() []entry {
 	entries := make([]entry, len(m.records))
 	for i, r := range m.records {
-		entries[i] = entry{r.key, r.revision, uint32(i)}
+		entries[i] = entry{r.key, r.revision, uint32(i), extent{r.offset, m.endOf(uint32(i))}}
 	}
 	slices.SortFunc(entries, entry.compare)
 	return entries

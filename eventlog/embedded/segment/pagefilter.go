@@ -8,7 +8,7 @@ import (
 
 const (
 	// pageFilterSize is what the filter of a page takes, with its checksum: about filterBits for each entry.
-	pageFilterSize = 320
+	pageFilterSize = 224
 	pageFilterBits = (pageFilterSize - sumSize) * 8
 	// filteredPages is how many pages of entries have their filters on one page.
 	filteredPages = pageSize / pageFilterSize

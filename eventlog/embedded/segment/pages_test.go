@@ -85,3 +85,32 @@ func TestPagesLeaveWhenThereAreTooMany(t *testing.T) {
 		t.Error("a page that was not used for long was kept")
 	}
 }
+
+// TestAStreamIsReadWithoutOffsets counts what is read of the files that tell where the records of closed segments are.
+func TestAStreamIsReadWithoutOffsets(t *testing.T) {
+	t.Parallel()
+	var reads atomic.Int64
+	count := errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if op.Kind == errorfs.OpFileReadAt && filepath.Ext(op.Path) == offsetsEnd {
+			reads.Add(1)
+		}
+		return nil
+	})
+	w := newWorld(t, errorfs.Wrap(vfs.NewMem(), count), Options{Bytes: 400})
+	for i := range 40 {
+		w.append([]string{"again", fmt.Sprint("once", i)}, 30)
+	}
+	w.settle()
+	w.reopen()
+	reads.Store(0)
+	for stream, positions := range w.streams {
+		w.checkStream(stream, positions)
+	}
+	if n := reads.Load(); n != 0 {
+		t.Errorf("offsets were read %d times", n)
+	}
+	if _, err := w.store.Record(1); err != nil || reads.Load() == 0 {
+		t.Errorf("by its position: %d reads of offsets, %v", reads.Load(), err)
+	}
+	w.must(w.store.Close())
+}

@@ -99,6 +99,14 @@ func (s *segment) record(position uint64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	return s.recordIn(from, to)
+}
+
+// recordIn reads the record that lies between two offsets, of which it may fill less.
+func (s *segment) recordIn(from, to int64) ([]byte, error) {
+	if from < segmentHeader || to <= from {
+		return nil, fmt.Errorf("%s has no record from %d to %d: %w", segmentName(s.first), from, to, ErrDamaged)
+	}
 	file, err := s.files.open(segmentName(s.first))
 	if err != nil {
 		return nil, err
@@ -110,7 +118,7 @@ func (s *segment) record(position uint64) ([]byte, error) {
 	}
 	record, _, ok := cutRecord(b)
 	if !ok {
-		return nil, fmt.Errorf("position %d: %w: its length is wrong", position, ErrDamaged)
+		return nil, fmt.Errorf("%s at %d: %w: its length is wrong", segmentName(s.first), from, ErrDamaged)
 	}
 	return record, nil
 }

@@ -12,13 +12,11 @@ import (
 
 const (
 	tableMagic   = "hooklog streams\n"
-	tableVersion = 2
-	// outdatedVersion had XXH64 for a key, and one filter for the whole table.
-	outdatedVersion = 1
-	tableHeader     = 16 + 4 + 8 + 8 + 8 + 8 + 4 + sumSize
-	pageSize        = 4096
-	pageEntries     = 255
-	entrySize       = 16
+	tableVersion = 3
+	tableHeader  = 16 + 4 + 8 + 8 + 8 + 8 + 4 + sumSize
+	pageSize     = 4096
+	pageEntries  = 170
+	entrySize    = 24
 	// maxFilter is how many bytes a table's filter of untimed keys has at most: of some 1.6 million. A table of more has none.
 	maxFilter = 2 << 20
 )
@@ -28,7 +26,11 @@ type entry struct {
 	key      uint64
 	revision uint32
 	ordinal  uint32 // its position less the table's first
+	extent
 }
+
+// extent is where a record lies in its segment: from its length on, up to where the next one begins or the last one ends.
+type extent struct{ from, to uint32 }
 
 func (e entry) compare(other entry) int {
 	if e.key != other.key {
@@ -43,15 +45,21 @@ func (e entry) compare(other entry) int {
 func (e entry) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, e.key)
 	b = binary.BigEndian.AppendUint32(b, e.revision)
-	return binary.BigEndian.AppendUint32(b, e.ordinal)
+	b = binary.BigEndian.AppendUint32(b, e.ordinal)
+	b = binary.BigEndian.AppendUint32(b, e.from)
+	return binary.BigEndian.AppendUint32(b, e.to)
 }
 
 func parseEntry(b []byte) entry {
-	return entry{binary.BigEndian.Uint64(b), binary.BigEndian.Uint32(b[8:]), binary.BigEndian.Uint32(b[12:])}
+	number := func(at int) uint32 { return binary.BigEndian.Uint32(b[at:]) }
+	return entry{binary.BigEndian.Uint64(b), number(8), number(12), extent{number(16), number(20)}}
 }
 
 // place is where a record of a stream may be: another stream may share the key.
-type place struct{ revision, position uint64 }
+type place struct {
+	revision, position uint64
+	extent
+}
 
 // part is an index over a run of positions.
 type part interface {
@@ -225,7 +233,7 @@ func (t *table) lastPage(key uint64) int {
 }
 
 func (t *table) place(e entry) place {
-	return place{uint64(e.revision), t.run.first + uint64(e.ordinal)}
+	return place{uint64(e.revision), t.run.first + uint64(e.ordinal), e.extent}
 }
 
 // search finds the first entry of the page that is not before a key and revision.
@@ -344,7 +352,7 @@ func (t *table) load(file *handle) error {
 	return nil
 }
 
-// outdatedTable reports whether a table is of version 1, which had other keys. What is no table openTable tells.
+// outdatedTable reports whether a table is of an earlier version. What is no table openTable tells.
 func (f *files) outdatedTable(name string) (bool, error) {
 	file, err := f.openAlone(name)
 	if err != nil {
@@ -355,7 +363,7 @@ func (f *files) outdatedTable(name string) (bool, error) {
 	if err := file.readAt(b[:], 0); err != nil {
 		return false, err
 	}
-	return string(b[:16]) == tableMagic && binary.BigEndian.Uint32(b[16:]) == outdatedVersion, nil
+	return string(b[:16]) == tableMagic && binary.BigEndian.Uint32(b[16:]) < tableVersion, nil
 }
 
 func (t *table) parseHead(b []byte) (blocks uint32, err error) {

@@ -1,6 +1,7 @@
 package segment
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -201,7 +202,7 @@ func FuzzTable(f *testing.F) {
 	var whole imageWriter
 	entries := func(yield func(entry, error) bool) {
 		for i := range uint32(600) {
-			if !yield(entry{uint64(i/3)<<40 | uint64(i/3%2), i % 3, i}, nil) {
+			if !yield(entry{uint64(i/3)<<40 | uint64(i/3%2), i % 3, i, extent{i, i + 1}}, nil) {
 				return
 			}
 		}
@@ -268,4 +269,35 @@ func rightSums(b []byte, run span) []byte {
 	}
 	sum(firstsOffset(pages), int64(len(b))-sumSize)
 	return b
+}
+
+// FuzzRecordIn reads a segment that may be anything between offsets that may be any.
+func FuzzRecordIn(f *testing.F) {
+	whole := append(binary.BigEndian.AppendUint32(make([]byte, segmentHeader), 3), "abc and a header"...)
+	f.Add(whole, uint32(segmentHeader), uint32(len(whole)))
+	f.Add(whole, uint32(segmentHeader), uint32(segmentHeader+5))
+	f.Add(whole, uint32(segmentHeader), uint32(1000))
+	f.Add(whole, uint32(0), uint32(20))
+	f.Fuzz(func(t *testing.T, b []byte, from, to uint32) {
+		fs := newFiles(vfs.NewMem(), "")
+		err := fs.replace(segmentName(1), false, func(out io.Writer) error {
+			_, err := out.Write(bytes.Clone(b)) // which the file system may overwrite
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer fs.closeAll()
+		s := &segment{files: fs, first: 1, end: int64(len(b))}
+		record, err := s.recordIn(int64(from), int64(to))
+		if err != nil {
+			if !errors.Is(err, ErrDamaged) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if want, _, ok := cutRecord(b[from:to]); !ok || !bytes.Equal(record, want) {
+			t.Errorf("%d bytes, want %d", len(record), len(want))
+		}
+	})
 }
