@@ -10,7 +10,6 @@ import (
 
 	"github.com/rs/zerolog"
 
-	"github.com/hooklog/hooklog/eventlog"
 	"github.com/hooklog/hooklog/eventlog/esdbserver"
 )
 
@@ -46,7 +45,7 @@ func (f *facade) serve(ctx context.Context) error { return f.server.Serve(ctx, f
 
 // facadeKind is what a façade admits.
 type facadeKind struct {
-	log      eventlog.Store
+	log      esdbserver.Log
 	readOnly bool
 	// open says that neither TLS nor users are asked for.
 	open bool

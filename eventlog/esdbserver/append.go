@@ -144,15 +144,28 @@ type put struct {
 
 // put appends; no events are only compared with the expectation.
 func (s *Server) put(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event) (put, error) {
-	if len(events) > 0 {
-		appended, repeated, err := s.recent.append(ctx, stream, expected, events, func() (eventlog.Appended, error) {
-			return s.config.Log.Append(ctx, stream, expected, events...)
-		})
+	return s.putLater(ctx, stream, expected, events)()
+}
+
+// putLater hands an append over; wait does what put does and is called once. No events are compared when it is called.
+func (s *Server) putLater(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event) (wait func() (put, error)) {
+	if len(events) == 0 {
+		return func() (put, error) { return s.compare(ctx, stream, expected) }
+	}
+	outcome := s.recent.append(ctx, stream, expected, events, func() (func() (eventlog.Appended, error), error) {
+		return s.config.Log.AppendLater(ctx, stream, expected, events...)
+	})
+	return func() (put, error) {
+		appended, repeated, err := outcome()
 		if repeated && err == nil {
 			err = s.notOver(ctx, stream)
 		}
 		return put{appended, eventlog.Exactly(appended.Revision)}, err
 	}
+}
+
+// compare compares a stream with an expectation.
+func (s *Server) compare(ctx context.Context, stream string, expected eventlog.Expected) (put, error) {
 	state, err := s.config.Log.Stream(ctx, stream)
 	if err != nil {
 		return put{}, err

@@ -19,8 +19,8 @@ import (
 
 // Bounds of one call of BatchAppend.
 const (
-	batchesOpen    = 64 // begun and not yet final
-	batchesRunning = 64 // being appended; more wait, and so does the client
+	batchesOpen    = 64  // begun and not yet final
+	batchesRunning = 256 // handed over and not answered; more wait, and so does the client
 )
 
 // batch is an append that comes in parts.
@@ -28,6 +28,14 @@ type batch struct {
 	correlation *shared.UUID
 	options     *streams.BatchAppendReq_Options
 	incoming
+
+	// What follows is known once it is whole.
+	stream string
+	answer *streams.BatchAppendResp
+	ctx    context.Context
+	cancel context.CancelFunc
+	wait   func() (put, error)
+	done   chan struct{} // closed when it is answered; nil if nobody waits for that
 }
 
 // batches are the appends of one call of BatchAppend.
@@ -35,35 +43,37 @@ type batches struct {
 	*streamService
 	call    streams.Streams_BatchAppendServer
 	open    map[eventlog.ID]*batch
-	running chan struct{}            // holds a value for each append that runs
-	last    map[string]chan struct{} // of each stream, closed when its latest append is done; owned by the receiver
+	running chan struct{} // holds a value for each append that runs
 
-	starting sync.Mutex // no task is added once stopped is set
+	starting sync.Mutex // nothing is handed over once stopped is set
 	stopped  bool
-	tasks    sync.WaitGroup
-
-	sending sync.Mutex
+	begun    chan *batch // capacity batchesRunning: those that run, in their order
 }
 
-// BatchAppend appends what comes in parts, each append with an answer of its own. Appends to one stream are done in the
-// order in which they became whole. When the server stops, those under way are still answered.
+// BatchAppend appends what comes in parts, each append with an answer of its own. Appends are done in the order in which
+// they became whole. When the server stops, those under way are still answered.
 func (s *streamService) BatchAppend(call streams.Streams_BatchAppendServer) error {
 	if err := s.door.mayWrite(call.Context()); err != nil {
 		return err
 	}
 	b := batches{
 		streamService: s, call: call, open: make(map[eventlog.ID]*batch),
-		running: make(chan struct{}, batchesRunning), last: make(map[string]chan struct{}),
+		running: make(chan struct{}, batchesRunning), begun: make(chan *batch, batchesRunning),
 	}
-	received := make(chan error, 1)
+	received, answered := make(chan error, 1), make(chan struct{})
 	go func() { received <- b.receive() }() // It ends with the call.
+	go func() {
+		defer close(answered)
+		b.answerAll()
+	}()
 	var err error
 	select {
 	case err = <-received:
 	case <-s.life.Done():
 		err = eventlog.ErrClosed
 	}
-	b.finishAll()
+	b.stop()
+	<-answered
 	return s.refusal(call.Context(), "append", "", err)
 }
 
@@ -83,12 +93,12 @@ func (b *batches) receive() error {
 	}
 }
 
-// finishAll returns when nothing is appended any more, and nothing will be.
-func (b *batches) finishAll() {
+// stop ends the handing over, and answerAll after what was handed over.
+func (b *batches) stop() {
 	b.starting.Lock()
+	defer b.starting.Unlock()
 	b.stopped = true
-	b.starting.Unlock()
-	b.tasks.Wait()
+	close(b.begun)
 }
 
 // take adds a part to its append.
@@ -118,66 +128,72 @@ func (b *batches) take(req *streams.BatchAppendReq) error {
 	return b.start(one)
 }
 
-// start appends in the background, after what was started before for the same stream.
+// start hands an append over. One without events, which is only a question, is answered before the next is handed over.
 func (b *batches) start(one *batch) error {
 	select {
 	case b.running <- struct{}{}:
 	case <-b.call.Context().Done():
 		return b.call.Context().Err()
 	}
+	if len(one.events) == 0 {
+		one.done = make(chan struct{})
+	}
+	if err := b.handOver(one); err != nil {
+		return err
+	}
+	if one.done != nil {
+		<-one.done
+	}
+	return nil
+}
+
+func (b *batches) handOver(one *batch) error {
 	b.starting.Lock()
 	defer b.starting.Unlock()
 	if b.stopped {
 		return eventlog.ErrClosed
 	}
-	stream := named(one.options.GetStreamIdentifier())
-	before, done := b.last[stream], make(chan struct{})
-	if len(b.last) >= batchesRunning {
-		b.forget()
-	}
-	b.last[stream] = done
-	b.tasks.Go(func() {
-		defer func() { close(done); <-b.running }()
-		if before != nil {
-			<-before
-		}
-		answer := b.finish(one, stream)
-		b.sending.Lock()
-		defer b.sending.Unlock()
-		_ = b.call.Send(answer) // If it fails the call has ended, which Recv tells.
-	})
+	b.begin(one)
+	b.begun <- one // There is room for all that run.
 	return nil
 }
 
-// forget drops what nobody has to wait for.
-func (b *batches) forget() {
-	for stream, done := range b.last {
-		select {
-		case <-done:
-			delete(b.last, stream)
-		default:
+// begin decides how an append is waited for.
+func (b *batches) begin(one *batch) {
+	one.stream = named(one.options.GetStreamIdentifier())
+	one.answer = &streams.BatchAppendResp{CorrelationId: one.correlation, StreamIdentifier: one.options.GetStreamIdentifier()}
+	one.ctx, one.cancel = one.deadline(b.call.Context())
+	expected, err := one.expectation(one.answer)
+	if err == nil {
+		err = errors.Join(one.refused, checkStream(one.stream))
+	}
+	if err != nil {
+		one.wait = func() (put, error) { return put{}, err }
+		return
+	}
+	one.wait = b.putLater(one.ctx, one.stream, expected, one.events)
+}
+
+// answerAll answers one append after the other. They are handed over meanwhile, and become durable many at once.
+func (b *batches) answerAll() {
+	for one := range b.begun {
+		_ = b.call.Send(b.finish(one)) // If it fails the call has ended, which Recv tells.
+		if one.done != nil {
+			close(one.done)
 		}
+		<-b.running
 	}
 }
 
-func (b *batches) finish(one *batch, stream string) *streams.BatchAppendResp {
-	answer := &streams.BatchAppendResp{CorrelationId: one.correlation, StreamIdentifier: one.options.GetStreamIdentifier()}
-	expected, err := one.expectation(answer)
-	ctx, cancel := one.deadline(b.call.Context())
-	defer cancel()
-	if err == nil {
-		err = errors.Join(one.refused, checkStream(stream))
-	}
-	var at put
-	if err == nil {
-		at, err = b.put(ctx, stream, expected, one.events)
-	}
+func (b *batches) finish(one *batch) *streams.BatchAppendResp {
+	defer one.cancel()
+	at, err := one.wait()
 	if err != nil {
-		answer.Result = &streams.BatchAppendResp_Error{Error: b.batchError(ctx, stream, err)}
-		return answer
+		one.answer.Result = &streams.BatchAppendResp_Error{Error: b.batchError(one.ctx, one.stream, err)}
+	} else {
+		one.answer.Result = &streams.BatchAppendResp_Success_{Success: batchSuccess(at)}
 	}
-	answer.Result = &streams.BatchAppendResp_Success_{Success: batchSuccess(at)}
-	return answer
+	return one.answer
 }
 
 func batchSuccess(at put) *streams.BatchAppendResp_Success {

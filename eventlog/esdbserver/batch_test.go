@@ -43,12 +43,16 @@ func TestAServerThatStopsEndsTheCallOfABatch(t *testing.T) {
 
 // failing is a log whose appends fail.
 type failing struct {
-	eventlog.Store
+	esdbserver.Log
 	err error
 }
 
 func (f failing) Append(context.Context, string, eventlog.Expected, ...eventlog.Event) (eventlog.Appended, error) {
 	return eventlog.Appended{}, f.err
+}
+
+func (f failing) AppendLater(context.Context, string, eventlog.Expected, ...eventlog.Event) (func() (eventlog.Appended, error), error) {
+	return nil, f.err
 }
 
 func TestABatchTellsWhyAnAppendFailed(t *testing.T) {
@@ -67,6 +71,47 @@ func TestABatchTellsWhyAnAppendFailed(t *testing.T) {
 		must(t, failed)
 		if got := codes.Code(answer.GetError().GetCode()); got != want {
 			t.Errorf("%v: got %s, want %s", err, got, want)
+		}
+	}
+}
+
+// TestABatchKeepsTheOrderOfItsAppends holds that appends of one call follow each other, also with what only asks for a
+// stream's revision in between, and that one that fails keeps nobody up.
+func TestABatchKeepsTheOrderOfItsAppends(t *testing.T) {
+	t.Parallel()
+	n, _ := insecure(t)
+	call, err := streams.NewStreamsClient(connect(t, n)).BatchAppend(soon(t))
+	must(t, err)
+	const appends = 600
+	at := func(revision uint64) *streams.BatchAppendReq {
+		r := oneEvent("s")
+		if revision > 0 {
+			r.Options.ExpectedStreamPosition = &streams.BatchAppendReq_Options_StreamPosition{StreamPosition: revision - 1}
+		}
+		return r
+	}
+	var want []bool
+	go func() {
+		for i := range uint64(appends) {
+			_ = call.Send(at(i)) // If it fails Recv does.
+			if i%50 == 0 {
+				_ = call.Send(at(i + 7))
+				question := at(i + 1)
+				question.ProposedMessages = nil
+				_ = call.Send(question)
+			}
+		}
+	}()
+	for i := range appends {
+		if want = append(want, true); i%50 == 0 {
+			want = append(want, false, true)
+		}
+	}
+	for i, succeeds := range want {
+		answer, err := call.Recv()
+		must(t, err)
+		if got := answer.GetSuccess() != nil; got != succeeds {
+			t.Fatalf("answer %d: got %v", i, answer)
 		}
 	}
 }

@@ -11,8 +11,9 @@ import (
 
 // Config says what is served and to whom. Log is needed, and either TLS and Users or Insecure.
 type Config struct {
-	// Log is what is served. It must number its positions with the lower half alone. Close it after Serve has returned.
-	Log eventlog.Store
+	// Log is what is served. It must number its positions with the lower half alone, and make appends in the order in which
+	// they are handed over. Close it after Serve has returned.
+	Log Log
 	// TLS holds the certificate.
 	TLS *tls.Config
 	// Users are those who may call, by name.
@@ -31,6 +32,12 @@ type Config struct {
 	Advertise string
 	// Logger gets what an operator should know.
 	Logger zerolog.Logger
+}
+
+// Log is a log that can be served.
+type Log interface {
+	eventlog.Store
+	eventlog.Pipeline
 }
 
 // User is somebody who calls with a name and password. Everybody may read, follow and consume.

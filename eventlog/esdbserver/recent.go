@@ -19,6 +19,8 @@ type recent struct {
 	byID  map[eventlog.ID]*trace
 	order []eventlog.ID // a ring once it is full
 	next  int
+	// settled is closed.
+	settled chan struct{}
 }
 
 // trace is an event that is being appended, or was.
@@ -29,32 +31,52 @@ type trace struct {
 	at     eventlog.Appended // its own revision; the position is zero but for the last event of an append
 }
 
-func newRecent() *recent { return &recent{byID: make(map[eventlog.ID]*trace)} }
+func newRecent() *recent {
+	r := &recent{byID: make(map[eventlog.ID]*trace), settled: make(chan struct{})}
+	close(r.settled)
+	return r
+}
 
-// append appends through do, unless the first event is remembered: then all must be, or it is a conflict.
-func (r *recent) append(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event, do func() (eventlog.Appended, error)) (at eventlog.Appended, repeated bool, err error) {
+// appender hands an append over, as AppendLater of a log does.
+type appender func() (wait func() (eventlog.Appended, error), err error)
+
+// append hands over through do, unless the first event is remembered: then all must be, or it is a conflict. wait tells
+// what came of it and is called once.
+func (r *recent) append(ctx context.Context, stream string, expected eventlog.Expected, events []eventlog.Event, do appender) (wait func() (at eventlog.Appended, repeated bool, err error)) {
 	if expected != eventlog.Any && expected != eventlog.StreamExists {
-		if at, err = do(); err == nil {
-			r.settle(events, r.remember(stream, events), at, nil)
+		outcome, err := do()
+		return func() (at eventlog.Appended, _ bool, _ error) {
+			if err == nil {
+				at, err = outcome()
+			}
+			if err == nil {
+				r.remember(stream, events, at)
+			}
+			return at, false, err
 		}
-		return at, false, err
 	}
-	for {
-		known, traces := r.begin(stream, events)
-		if known == nil {
-			at, err = do()
+	known, traces := r.begin(stream, events)
+	if known == nil {
+		outcome, err := do()
+		return func() (at eventlog.Appended, _ bool, _ error) {
+			if err == nil {
+				at, err = outcome()
+			}
 			r.settle(events, traces, at, err)
 			return at, false, err
 		}
+	}
+	return func() (at eventlog.Appended, repeated bool, err error) {
 		select {
 		case <-known.done:
 		case <-ctx.Done():
 			return at, false, ctx.Err()
 		}
-		if !known.failed {
-			at, err = r.repeated(stream, expected, known, events)
-			return at, true, err
+		if known.failed {
+			return r.append(ctx, stream, expected, events, do)()
 		}
+		at, err = r.repeated(stream, expected, known, events)
+		return at, true, err
 	}
 }
 
@@ -65,23 +87,26 @@ func (r *recent) begin(stream string, events []eventlog.Event) (known *trace, tr
 	if t := r.byID[events[0].ID]; t != nil && t.stream == stream && !t.failed {
 		return t, nil
 	}
-	return nil, r.rememberLocked(stream, events)
-}
-
-func (r *recent) remember(stream string, events []eventlog.Event) []*trace {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.rememberLocked(stream, events)
-}
-
-func (r *recent) rememberLocked(stream string, events []eventlog.Event) []*trace {
 	done := make(chan struct{})
-	traces := make([]*trace, len(events))
+	traces = make([]*trace, len(events))
 	for i := range events {
 		traces[i] = &trace{stream: stream, done: done}
 		r.put(events[i].ID, traces[i])
 	}
-	return traces
+	return nil, traces
+}
+
+// remember keeps where an append ended.
+func (r *recent) remember(stream string, events []eventlog.Event, at eventlog.Appended) {
+	traces := make([]trace, len(events))
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range events {
+		traces[i] = trace{stream: stream, done: r.settled}
+		traces[i].at.Revision = at.Revision - eventlog.Revision(len(events)-1-i)
+		r.put(events[i].ID, &traces[i])
+	}
+	traces[len(traces)-1].at.Position = at.Position
 }
 
 func (r *recent) put(id eventlog.ID, t *trace) {
