@@ -26,8 +26,8 @@ type incoming struct {
 }
 
 // add adds an event to the append. What is refused is not kept.
-func (in *incoming) add(id *shared.UUID, system map[string]string, custom, data []byte) {
-	in.bytes += max(1, len(data)+len(custom)+len(system[typeKey]))
+func (in *incoming) add(e proposal) {
+	in.bytes += max(1, len(e.Data)+len(e.Metadata)+len(e.Type))
 	if in.refused == nil && in.bytes > eventlog.MaxAppend {
 		in.refused = eventlog.ErrTooLarge
 	}
@@ -35,9 +35,8 @@ func (in *incoming) add(id *shared.UUID, system map[string]string, custom, data 
 		in.events = nil
 		return
 	}
-	e, err := proposed(id, system, custom, data)
-	in.refused = err
-	in.events = append(in.events, e)
+	in.refused = e.err
+	in.events = append(in.events, e.Event)
 }
 
 // appending is one call of Append.
@@ -94,7 +93,7 @@ func (in *appending) take(req *streams.AppendReq) {
 		return
 	}
 	m := req.GetProposedMessage()
-	in.add(m.GetId(), m.GetMetadata(), m.GetCustomMetadata(), m.GetData())
+	in.add(proposed(m.GetId(), m.GetMetadata(), m.GetCustomMetadata(), m.GetData()))
 }
 
 func appendExpectation(o *streams.AppendReq_Options) (eventlog.Expected, error) {

@@ -25,13 +25,11 @@ const (
 
 // batch is an append that comes in parts.
 type batch struct {
-	correlation *shared.UUID
-	options     *streams.BatchAppendReq_Options
+	correlation []byte
+	options     *batchOptions
 	incoming
 
 	// What follows is known once it is whole.
-	stream string
-	answer *streams.BatchAppendResp
 	ctx    context.Context
 	cancel context.CancelFunc
 	wait   func() (put, error)
@@ -80,12 +78,13 @@ func (s *streamService) BatchAppend(call streams.Streams_BatchAppendServer) erro
 // receive takes what the client sends until it sends no more.
 func (b *batches) receive() error {
 	for {
-		req, err := b.call.Recv()
+		part := new(batchPart)
+		err := b.call.RecvMsg(part)
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
 		if err == nil {
-			err = b.take(req)
+			err = b.take(part)
 		}
 		if err != nil {
 			return err
@@ -102,9 +101,9 @@ func (b *batches) stop() {
 }
 
 // take adds a part to its append.
-func (b *batches) take(req *streams.BatchAppendReq) error {
-	id, err := eventID(req.GetCorrelationId())
-	if err != nil {
+func (b *batches) take(part *batchPart) error {
+	id, none, malformed := parseID(part.correlation)
+	if err := errors.Join(none, malformed); err != nil {
 		return fmt.Errorf("%w: the correlation id is missing", eventlog.ErrInvalid)
 	}
 	one := b.open[id]
@@ -112,16 +111,16 @@ func (b *batches) take(req *streams.BatchAppendReq) error {
 		if len(b.open) == batchesOpen {
 			return fmt.Errorf("%w: %d appends are open", eventlog.ErrInvalid, batchesOpen)
 		}
-		one = &batch{correlation: req.GetCorrelationId()}
+		one = &batch{correlation: part.correlation}
 		b.open[id] = one
 	}
-	if req.GetOptions() != nil {
-		one.options = req.GetOptions()
+	if part.options != nil {
+		one.options = part.options
 	}
-	for _, m := range req.GetProposedMessages() {
-		one.add(m.GetId(), m.GetMetadata(), m.GetCustomMetadata(), m.GetData())
+	for _, e := range part.events {
+		one.add(e)
 	}
-	if !req.GetIsFinal() {
+	if !part.final {
 		return nil
 	}
 	delete(b.open, id)
@@ -160,24 +159,22 @@ func (b *batches) handOver(one *batch) error {
 
 // begin decides how an append is waited for.
 func (b *batches) begin(one *batch) {
-	one.stream = named(one.options.GetStreamIdentifier())
-	one.answer = &streams.BatchAppendResp{CorrelationId: one.correlation, StreamIdentifier: one.options.GetStreamIdentifier()}
-	one.ctx, one.cancel = one.deadline(b.call.Context())
-	expected, err := one.expectation(one.answer)
+	one.ctx, one.cancel = one.options.deadline(b.call.Context())
+	expected, err := one.options.expectation()
 	if err == nil {
-		err = errors.Join(one.refused, checkStream(one.stream))
+		err = errors.Join(one.refused, checkStream(one.options.stream))
 	}
 	if err != nil {
 		one.wait = func() (put, error) { return put{}, err }
 		return
 	}
-	one.wait = b.putLater(one.ctx, one.stream, expected, one.events)
+	one.wait = b.putLater(one.ctx, one.options.stream, expected, one.events)
 }
 
 // answerAll answers one append after the other. They are handed over meanwhile, and become durable many at once.
 func (b *batches) answerAll() {
 	for one := range b.begun {
-		_ = b.call.Send(b.finish(one)) // If it fails the call has ended, which Recv tells.
+		_ = b.call.SendMsg(b.finish(one)) // If it fails the call has ended, which Recv tells.
 		if one.done != nil {
 			close(one.done)
 		}
@@ -185,71 +182,24 @@ func (b *batches) answerAll() {
 	}
 }
 
-func (b *batches) finish(one *batch) *streams.BatchAppendResp {
+func (b *batches) finish(one *batch) *batchAnswer {
 	defer one.cancel()
-	at, err := one.wait()
-	if err != nil {
-		one.answer.Result = &streams.BatchAppendResp_Error{Error: b.batchError(one.ctx, one.stream, err)}
-	} else {
-		one.answer.Result = &streams.BatchAppendResp_Success_{Success: batchSuccess(at)}
+	answer := &batchAnswer{correlation: one.correlation, options: one.options}
+	var err error
+	if answer.at, err = one.wait(); err != nil {
+		answer.failed = b.batchError(one.ctx, one.options, err)
 	}
-	return one.answer
-}
-
-func batchSuccess(at put) *streams.BatchAppendResp_Success {
-	success := &streams.BatchAppendResp_Success{
-		CurrentRevisionOption: &streams.BatchAppendResp_Success_CurrentRevision{CurrentRevision: uint64(at.last)},
-		PositionOption:        &streams.BatchAppendResp_Success_NoPosition{NoPosition: &emptypb.Empty{}},
-	}
-	if at.last == eventlog.NoStream {
-		success.CurrentRevisionOption = &streams.BatchAppendResp_Success_NoStream{NoStream: &emptypb.Empty{}}
-	}
-	if n := position(at.Position); n != 0 {
-		success.PositionOption = &streams.BatchAppendResp_Success_Position{Position: &shared.AllStreamPosition{CommitPosition: n, PreparePosition: n}}
-	}
-	return success
-}
-
-// expectation reads what is expected, and puts it into the answer.
-func (one *batch) expectation(answer *streams.BatchAppendResp) (eventlog.Expected, error) {
-	switch v := one.options.GetExpectedStreamPosition().(type) {
-	case *streams.BatchAppendReq_Options_Any:
-		answer.ExpectedStreamPosition = &streams.BatchAppendResp_Any{Any: v.Any}
-		return eventlog.Any, nil
-	case *streams.BatchAppendReq_Options_NoStream:
-		answer.ExpectedStreamPosition = &streams.BatchAppendResp_NoStream{NoStream: v.NoStream}
-		return eventlog.NoStream, nil
-	case *streams.BatchAppendReq_Options_StreamExists:
-		answer.ExpectedStreamPosition = &streams.BatchAppendResp_StreamExists{StreamExists: v.StreamExists}
-		return eventlog.StreamExists, nil
-	case *streams.BatchAppendReq_Options_StreamPosition:
-		answer.ExpectedStreamPosition = &streams.BatchAppendResp_StreamPosition{StreamPosition: v.StreamPosition}
-		if e, ok := exactly(v.StreamPosition); ok {
-			return e, nil
-		}
-	}
-	return 0, fmt.Errorf("%w: the expected revision is missing or no revision", eventlog.ErrInvalid)
-}
-
-// deadline is the client's, in either of its forms; without one there is none.
-func (one *batch) deadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	switch v := one.options.GetDeadlineOption().(type) {
-	case *streams.BatchAppendReq_Options_Deadline:
-		return context.WithTimeout(ctx, v.Deadline.AsDuration())
-	case *streams.BatchAppendReq_Options_Deadline_21_10_0:
-		return context.WithDeadline(ctx, v.Deadline_21_10_0.AsTime())
-	}
-	return context.WithCancel(ctx)
+	return answer
 }
 
 // batchError tells an error in the form of this one method.
-func (s *Server) batchError(ctx context.Context, stream string, err error) *spb.Status {
+func (s *Server) batchError(ctx context.Context, o *batchOptions, err error) *spb.Status {
 	var conflict *eventlog.ConflictError
 	switch {
 	case errors.As(err, &conflict):
 		return detailed(codes.AlreadyExists, "wrong expected version", sharedConflict(conflict))
 	case errors.Is(err, eventlog.ErrStreamDeleted):
-		return detailed(codes.NotFound, "stream is deleted", &shared.StreamDeleted{StreamIdentifier: identifier(stream)})
+		return detailed(codes.NotFound, "stream is deleted", &shared.StreamDeleted{StreamIdentifier: identifier(o.stream)})
 	case ctx.Err() != nil:
 		return detailed(codes.DeadlineExceeded, "timeout", &shared.Timeout{})
 	case errors.Is(err, eventlog.ErrTooLarge):

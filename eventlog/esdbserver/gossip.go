@@ -28,7 +28,7 @@ func (g gossiper) Read(ctx context.Context, _ *shared.Empty) (*gossip.ClusterInf
 		return nil, status.Error(codes.Internal, err.Error())
 	}
 	return &gossip.ClusterInfo{Members: []*gossip.MemberInfo{{
-		InstanceId:   wireID(g.instance, false),
+		InstanceId:   wireID(g.instance),
 		TimeStamp:    time.Now().UnixNano() / tick,
 		State:        gossip.MemberInfo_Leader,
 		IsAlive:      true,

@@ -84,7 +84,7 @@ func (s *groupService) consume(ctx context.Context, stream persistent.Persistent
 				"subscription group "+key.name+" on stream "+key.stream+" was dropped", "stream-name", key.stream, "group-name", key.name)
 		}
 		for _, d := range ready {
-			if err := stream.Send(handedEvent(d.found, d.retries, asString)); err != nil {
+			if err := stream.SendMsg(&eventMessage{found: d.found, asString: asString, handedOut: true, retries: d.retries}); err != nil {
 				return err
 			}
 		}

@@ -122,7 +122,7 @@ func (r *reading) show(e *eventlog.Recorded) error {
 	if err != nil {
 		return err
 	}
-	return r.out.Send(readEvent(f, r.asString))
+	return r.out.SendMsg(&eventMessage{found: f, asString: r.asString})
 }
 
 // all yields $all from where the client wants to begin, which is included forwards and not backwards.

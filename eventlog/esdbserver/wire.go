@@ -5,12 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 	"strings"
 
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/persistent"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/hooklog/hooklog/eventlog"
 )
 
@@ -59,11 +56,7 @@ func eventID(u *shared.UUID) (eventlog.ID, error) {
 	return id, errNoID
 }
 
-// wireID writes an id in the form that the client asked for.
-func wireID(id eventlog.ID, asString bool) *shared.UUID {
-	if asString {
-		return &shared.UUID{Value: &shared.UUID_String_{String_: id.String()}}
-	}
+func wireID(id eventlog.ID) *shared.UUID {
 	return &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{
 		MostSignificantBits:  int64(binary.BigEndian.Uint64(id[:])),
 		LeastSignificantBits: int64(binary.BigEndian.Uint64(id[8:])),
@@ -71,31 +64,23 @@ func wireID(id eventlog.ID, asString bool) *shared.UUID {
 }
 
 // proposed reads an event as appenders send it.
-func proposed(id *shared.UUID, system map[string]string, custom, data []byte) (eventlog.Event, error) {
-	e := eventlog.Event{Type: system[typeKey], Data: data, Metadata: custom, Opaque: system[contentKey] != jsonContent}
-	if _, ok := system[typeKey]; !ok {
-		return e, errMissingMetadata
+func proposed(id *shared.UUID, system map[string]string, custom, data []byte) proposal {
+	e := proposal{Event: eventlog.Event{Type: system[typeKey], Data: data, Metadata: custom, Opaque: system[contentKey] != jsonContent}}
+	_, kind := system[typeKey]
+	_, content := system[contentKey]
+	if !kind || !content {
+		e.err = errMissingMetadata
+	} else if e.ID, e.err = eventID(id); e.err != nil {
+		e.err = fmt.Errorf("%w: %w", eventlog.ErrInvalid, e.err)
 	}
-	if _, ok := system[contentKey]; !ok {
-		return e, errMissingMetadata
-	}
-	var err error
-	if e.ID, err = eventID(id); err != nil {
-		return e, fmt.Errorf("%w: %w", eventlog.ErrInvalid, err)
-	}
-	return e, nil
+	return e
 }
 
-func systemMetadata(e *eventlog.Recorded) map[string]string {
-	content := jsonContent
+func contentType(e *eventlog.Recorded) string {
 	if e.Opaque {
-		content = anyContent
+		return anyContent
 	}
-	return map[string]string{
-		typeKey:    e.Type,
-		contentKey: content,
-		createdKey: strconv.FormatInt(e.RecordedAt.UnixNano()/tick, 10),
-	}
+	return jsonContent
 }
 
 // tombstoneRevision is the revision that is shown of the event that ended a stream.
@@ -133,45 +118,4 @@ func (f found) size() int {
 		}
 	}
 	return n
-}
-
-func readEvent(f found, asString bool) *streams.ReadResp {
-	return &streams.ReadResp{Content: &streams.ReadResp_Event{Event: &streams.ReadResp_ReadEvent{
-		Event:    recordedEvent(f.event, asString),
-		Link:     recordedEvent(f.link, asString),
-		Position: &streams.ReadResp_ReadEvent_CommitPosition{CommitPosition: position(f.original().Position)},
-	}}}
-}
-
-func recordedEvent(e *eventlog.Recorded, asString bool) *streams.ReadResp_ReadEvent_RecordedEvent {
-	if e == nil {
-		return nil
-	}
-	at := position(e.Position)
-	return &streams.ReadResp_ReadEvent_RecordedEvent{
-		Id: wireID(e.ID, asString), StreamIdentifier: identifier(e.Stream), StreamRevision: shownRevision(e),
-		CommitPosition: at, PreparePosition: at,
-		Metadata: systemMetadata(e), CustomMetadata: e.Metadata, Data: e.Data,
-	}
-}
-
-func handedEvent(f found, retries int, asString bool) *persistent.ReadResp {
-	return &persistent.ReadResp{Content: &persistent.ReadResp_Event{Event: &persistent.ReadResp_ReadEvent{
-		Event:    handedRecord(f.event, asString),
-		Link:     handedRecord(f.link, asString),
-		Position: &persistent.ReadResp_ReadEvent_CommitPosition{CommitPosition: position(f.original().Position)},
-		Count:    &persistent.ReadResp_ReadEvent_RetryCount{RetryCount: int32(retries)},
-	}}}
-}
-
-func handedRecord(e *eventlog.Recorded, asString bool) *persistent.ReadResp_ReadEvent_RecordedEvent {
-	if e == nil {
-		return nil
-	}
-	at := position(e.Position)
-	return &persistent.ReadResp_ReadEvent_RecordedEvent{
-		Id: wireID(e.ID, asString), StreamIdentifier: identifier(e.Stream), StreamRevision: shownRevision(e),
-		CommitPosition: at, PreparePosition: at,
-		Metadata: systemMetadata(e), CustomMetadata: e.Metadata, Data: e.Data,
-	}
 }
