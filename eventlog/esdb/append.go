@@ -8,7 +8,6 @@ import (
 	"unicode/utf16"
 
 	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -35,11 +34,10 @@ func (l *Log) AppendLater(ctx context.Context, stream string, expected eventlog.
 	if err := checkAppend(stream, expected, events); err != nil {
 		return nil, err
 	}
-	a := &appending{log: l, stream: stream, expected: expected, last: events[len(events)-1].ID}
-	a.events = make([]*streams.BatchAppendReq_ProposedMessage, len(events))
+	a := &appending{log: l, request: request{stream: stream, expected: expected}}
+	a.events = append(a.one[:0], events...)
 	size := 0
-	for i, e := range events {
-		a.events[i] = proposed(e)
+	for _, e := range events {
 		size += len(e.Type) + len(e.Data) + len(e.Metadata)
 		l.held.hold(&e)
 	}
@@ -78,11 +76,9 @@ func checkAppend(stream string, expected eventlog.Expected, events []eventlog.Ev
 
 // appending is one call of Append or AppendLater.
 type appending struct {
-	log      *Log
-	stream   string
-	expected eventlog.Expected
-	events   []*streams.BatchAppendReq_ProposedMessage
-	last     eventlog.ID
+	request
+	log *Log
+	one [1]eventlog.Event // where events lie if there is one
 
 	way   way   // the first one, if it has begun
 	doubt error // why it is unknown whether the events were appended
@@ -91,9 +87,9 @@ type appending struct {
 func (a *appending) run(ctx context.Context) (eventlog.Appended, error) {
 	var pause backoff
 	for {
-		success, err := a.once(ctx)
+		at, err := a.once(ctx)
 		if err == nil {
-			return a.appended(ctx, success)
+			return a.appended(ctx, at)
 		}
 		if again, err := a.judge(ctx, err); !again {
 			return eventlog.Appended{}, err
@@ -105,28 +101,28 @@ func (a *appending) run(ctx context.Context) (eventlog.Appended, error) {
 }
 
 // once sends the events, unless they are on their way, with a generation that it waits for.
-func (a *appending) once(ctx context.Context) (*streams.BatchAppendResp_Success, error) {
+func (a *appending) once(ctx context.Context) (eventlog.Appended, error) {
 	w := a.way
 	a.way = way{}
 	if !w.begun() {
 		g, err := a.log.connection.get(ctx)
 		if err != nil {
-			return nil, err
+			return eventlog.Appended{}, err
 		}
-		w = g.begin(ctx, a.request())
+		w = g.begin(ctx, &a.request)
 	}
 	answer, err := w.wait(ctx)
 	if err != nil {
-		return nil, err
+		return eventlog.Appended{}, err
 	}
-	if success := answer.GetSuccess(); success != nil {
-		return success, nil
+	if answer.succeeded {
+		return answer.at, nil
 	}
-	err = a.refusal(answer.GetError())
+	err = a.refusal(answer.refused)
 	if status.Code(err) == codes.Unavailable {
 		w.g.lose(nil)
 	}
-	return nil, err
+	return eventlog.Appended{}, err
 }
 
 // judge says whether to send the events once more, and what to answer if not.
@@ -164,20 +160,16 @@ func (a *appending) fail(err error) error {
 }
 
 // appended tells where the append ended. The answer to a repetition may lack the position.
-func (a *appending) appended(ctx context.Context, r *streams.BatchAppendResp_Success) (eventlog.Appended, error) {
-	done := eventlog.Appended{
-		Revision: eventlog.Revision(r.GetCurrentRevision()),
-		Position: eventlog.PositionOf(r.GetPosition().GetCommitPosition(), r.GetPosition().GetPreparePosition()),
-	}
+func (a *appending) appended(ctx context.Context, done eventlog.Appended) (eventlog.Appended, error) {
 	if !done.Position.IsZero() {
 		return done, nil
 	}
 	err := a.log.connection.use(ctx, func(ctx context.Context, es *client.Client) error {
-		e, ok, err := one(ctx, es, a.stream, client.ReadStreamOptions{From: client.Revision(r.GetCurrentRevision())})
+		e, ok, err := one(ctx, es, a.stream, client.ReadStreamOptions{From: client.Revision(uint64(done.Revision))})
 		if err != nil {
 			return err
 		}
-		if !ok || eventlog.ID(e.EventID) != a.last {
+		if !ok || eventlog.ID(e.EventID) != a.events[len(a.events)-1].ID {
 			return fmt.Errorf("%w to an append", errUnexpected)
 		}
 		done.Position = positionOf(e.Position)

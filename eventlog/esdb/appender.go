@@ -2,7 +2,6 @@ package esdb
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"strconv"
@@ -13,12 +12,13 @@ import (
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/serverfeatures"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/shared"
 	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
-	"github.com/google/uuid"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/types/known/durationpb"
+
+	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/eventlog/esdbwire"
 )
 
 // appendsAtOnce is how many appends of a connection are answered or given up before more are taken.
@@ -50,18 +50,20 @@ type appender struct {
 	ended   bool
 }
 
-// sending is an append on its way.
-type sending struct {
-	id      uint64
-	request *streams.BatchAppendReq
-	until   time.Time
-	sent    bool
-	done    chan answer // capacity 1
+// request is an append as it is sent.
+type request struct {
+	stream   string
+	expected eventlog.Expected
+	events   []eventlog.Event
 }
 
-type answer struct {
-	response *streams.BatchAppendResp
-	err      error
+// sending is an append on its way.
+type sending struct {
+	*request
+	own, id uint64 // the halves of its correlation id
+	until   time.Time
+	sent    bool
+	done    chan *answer // capacity 1
 }
 
 func newAppender(s *client.Configuration, lose func(*client.EndPoint)) (*appender, error) {
@@ -70,7 +72,7 @@ func newAppender(s *client.Configuration, lose func(*client.EndPoint)) (*appende
 		return nil, err
 	}
 	a := &appender{
-		conn: conn, options: callOptions(s), deadline: ownDeadline, lose: lose, own: rand.Uint64(),
+		conn: conn, options: append(callOptions(s), grpc.ForceCodecV2(esdbwire.NewCodec())), deadline: ownDeadline, lose: lose, own: rand.Uint64(),
 		places: make(chan struct{}, appendsAtOnce), filled: make(chan struct{}, 1), waiting: make(map[uint64]*sending),
 	}
 	if s.DefaultDeadline != nil {
@@ -79,18 +81,17 @@ func newAppender(s *client.Configuration, lose func(*client.EndPoint)) (*appende
 	return a, nil
 }
 
-// begin has a request sent, whose correlation id and deadline it sets; wait waits for the answer, and is called once. The
+// begin has a request sent; wait waits for the answer, and is called once. The
 // error of either is errNotEntered if the request was not sent or is known to have been refused; every other leaves it
 // unknown what came of it.
-func (a *appender) begin(ctx context.Context, r *streams.BatchAppendReq) (*sending, error) {
-	s := &sending{request: r, until: time.Now().Add(a.deadline), done: make(chan answer, 1)}
+func (a *appender) begin(ctx context.Context, r *request) (*sending, error) {
+	s := &sending{request: r, own: a.own, until: time.Now().Add(a.deadline), done: make(chan *answer, 1)}
 	if d, ok := ctx.Deadline(); ok && d.Before(s.until) {
 		s.until = d
 	}
 	if err := a.enter(ctx, s.until); err != nil {
 		return nil, notEntered(err)
 	}
-	r.Options.DeadlineOption = &streams.BatchAppendReq_Options_Deadline{Deadline: durationpb.New(time.Until(s.until))}
 	if err := a.put(s); err != nil {
 		<-a.places
 		return nil, err
@@ -115,12 +116,12 @@ func (a *appender) enter(ctx context.Context, until time.Time) error {
 	}
 }
 
-func (a *appender) wait(ctx context.Context, s *sending) (*streams.BatchAppendResp, error) {
+func (a *appender) wait(ctx context.Context, s *sending) (*answer, error) {
 	late := time.NewTimer(time.Until(s.until))
 	defer late.Stop()
 	select {
 	case got := <-s.done:
-		return got.response, got.err
+		return got, got.err
 	case <-ctx.Done():
 		return nil, a.give(s, ctx.Err())
 	case <-late.C:
@@ -139,7 +140,6 @@ func (a *appender) put(s *sending) error {
 	}
 	a.last++
 	s.id = a.last
-	s.request.CorrelationId = structured(a.own, s.id)
 	a.waiting[s.id] = s
 	a.unsent = append(a.unsent, s)
 	signal(a.filled)
@@ -202,11 +202,11 @@ func (a *appender) call(ctx context.Context) (metadata.MD, error) {
 	defer cancel()
 	sender.Go(func() { a.send(call) })
 	for {
-		r, err := call.Recv()
-		if err != nil {
+		got := new(answer)
+		if err := call.RecvMsg(got); err != nil {
 			return call.Trailer(), err
 		}
-		a.answered(r)
+		a.answered(got)
 	}
 }
 
@@ -214,7 +214,7 @@ func (a *appender) call(ctx context.Context) (metadata.MD, error) {
 func (a *appender) send(call streams.Streams_BatchAppendClient) {
 	for {
 		for s := a.next(); s != nil; s = a.next() {
-			if call.Send(s.request) != nil {
+			if call.SendMsg(s) != nil {
 				return // Recv tells why.
 			}
 		}
@@ -241,15 +241,14 @@ func (a *appender) next() *sending {
 }
 
 // answered hands an answer to the append that it belongs to, if that is still waited for.
-func (a *appender) answered(r *streams.BatchAppendResp) {
+func (a *appender) answered(got *answer) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.open--
 	a.heard = true
-	id := correlated(r.GetCorrelationId())
-	if s := a.waiting[id]; s != nil && s.sent {
+	if s := a.waiting[got.id]; s != nil && s.sent {
 		a.forget(s)
-		s.done <- answer{response: r}
+		s.done <- got
 	}
 }
 
@@ -283,9 +282,9 @@ func (a *appender) failLocked(err error) {
 	for _, s := range a.waiting {
 		a.forget(s)
 		if s.sent {
-			s.done <- answer{err: err}
+			s.done <- &answer{err: err}
 		} else {
-			s.done <- answer{err: notEntered(err)}
+			s.done <- &answer{err: notEntered(err)}
 		}
 	}
 	a.unsent, a.open, a.heard = nil, 0, false
@@ -313,16 +312,4 @@ func leaderOf(trailer metadata.MD) *client.EndPoint {
 		return nil
 	}
 	return &client.EndPoint{Host: value("leader-endpoint-host"), Port: uint16(port)}
-}
-
-// correlated reads the lower half of a correlation id in either form; 0 is nobody's.
-func correlated(id *shared.UUID) uint64 {
-	if s := id.GetStructured(); s != nil {
-		return uint64(s.GetLeastSignificantBits())
-	}
-	u, err := uuid.Parse(id.GetString_())
-	if err != nil {
-		return 0
-	}
-	return binary.BigEndian.Uint64(u[8:])
 }

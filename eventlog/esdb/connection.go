@@ -230,7 +230,7 @@ func (c *connection) begin(ctx context.Context, a *appending) way {
 	if g == nil || c.ended(ctx) != nil {
 		return way{}
 	}
-	return g.begin(ctx, a.request())
+	return g.begin(ctx, &a.request)
 }
 
 // get returns the generation at hand, or waits for one. It fails with ErrClosed once the connection is closed.

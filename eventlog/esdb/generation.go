@@ -7,7 +7,6 @@ import (
 	"time"
 
 	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
-	"github.com/EventStore/EventStore-Client-Go/v4/protos/streams"
 	"github.com/rs/zerolog"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -140,7 +139,7 @@ type way struct {
 func (w way) begun() bool { return w.g != nil }
 
 // begin sends an append as the appender does. A way that has begun is waited for, once.
-func (g *generation) begin(ctx context.Context, r *streams.BatchAppendReq) way {
+func (g *generation) begin(ctx context.Context, r *request) way {
 	if !g.enter() {
 		return way{g: g, err: errNotEntered}
 	}
@@ -151,7 +150,7 @@ func (g *generation) begin(ctx context.Context, r *streams.BatchAppendReq) way {
 	return way{g, s, err}
 }
 
-func (w way) wait(ctx context.Context) (*streams.BatchAppendResp, error) {
+func (w way) wait(ctx context.Context) (*answer, error) {
 	if w.err != nil {
 		return nil, w.err
 	}
