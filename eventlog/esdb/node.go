@@ -96,6 +96,10 @@ func best(members []*gossip.MemberInfo, p client.NodePreference) *gossip.MemberI
 	return found
 }
 
+// window is how many bytes a server may send ahead of what is read. A window that is given is not measured by a ping with
+// every group of messages.
+const window = 1 << 20
+
 // dialNode makes a connection to a node with the settings that the client would use. It does not connect yet.
 func dialNode(s *client.Configuration, address string) (*grpc.ClientConn, error) {
 	transport := insecure.NewCredentials()
@@ -110,7 +114,7 @@ func dialNode(s *client.Configuration, address string) (*grpc.ClientConn, error)
 		}
 		transport = credentials.NewTLS(config)
 	}
-	options := []grpc.DialOption{grpc.WithTransportCredentials(transport)}
+	options := []grpc.DialOption{grpc.WithTransportCredentials(transport), grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window)}
 	if s.KeepAliveInterval >= 0 {
 		options = append(options, grpc.WithKeepaliveParams(keepalive.ClientParameters{
 			Time: s.KeepAliveInterval, Timeout: s.KeepAliveTimeout, PermitWithoutStream: true,

@@ -24,6 +24,9 @@ import (
 const (
 	// maxMessage is the largest message that is received. What may be appended is decided later.
 	maxMessage = 16 << 20
+	// window is how many bytes a client may send ahead of what is read. A window that is given is not measured by a ping with
+	// every group of messages.
+	window = 1 << 20
 	// pingsApart is how far apart clients must keep their pings, keepalive how often this server pings, and how long it
 	// waits for the answer.
 	pingsApart = 5 * time.Second
@@ -98,6 +101,8 @@ func (s *Server) grpc() *grpc.Server {
 	options := []grpc.ServerOption{
 		grpc.ForceServerCodecV2(esdbwire.NewCodec()),
 		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.InitialWindowSize(window),
+		grpc.InitialConnWindowSize(window),
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: pingsApart, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: keepalives, Timeout: keepalives}),
