@@ -286,7 +286,7 @@ func (s *session) receive(l *lease) error {
 // take gives an event to a handler once one may run.
 func (s *session) take(l *lease, e *client.ResolvedEvent, retries int) {
 	c := s.consumer
-	if e.Event == nil || !ours(e.Event) || e.Link == nil && !positionOf(e.Event.Position).After(s.begin) {
+	if e.Event == nil || !ours(e.Event.StreamID, e.Event.EventType) || e.Link == nil && !positionOf(e.Event.Position).After(s.begin) {
 		s.answers.put(e, eventlog.Skip) // A link whose event is gone, or what the group does not begin with.
 		return
 	}

@@ -16,8 +16,8 @@
 // second connection to the same node, with the same settings and credentials, whose only use is one call of BatchAppend
 // for all appends; every server of [LeastVersion] has it. Up to 1,024 appends are under way and are answered in any
 // order. When the call ends, the outcome of those that were sent and not answered is unknown, and they are repeated in
-// the next call where that is harmless. These messages are written and read by hand (package esdbwire). Append is the only thing that goes there: a read may be answered before an append
-// that was begun earlier.
+// the next call where that is harmless. These messages are written and read by hand (package esdbwire). Subscriptions
+// go there, too, whose events are read by hand. Reads do not: one may be answered before an append that was begun earlier.
 //
 // # Reading
 //

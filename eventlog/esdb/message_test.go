@@ -3,6 +3,8 @@ package esdb
 import (
 	"bytes"
 	"encoding/binary"
+	"reflect"
+	"strconv"
 	"testing"
 	"time"
 
@@ -83,6 +85,62 @@ func expectedOf(o *streams.BatchAppendReq_Options) eventlog.Expected {
 		return eventlog.Expected(e.StreamPosition)
 	}
 	return -100
+}
+
+// TestEventsAreReadAsTheGeneratedCodeWritesThem compares what is read by hand with what was written.
+func TestEventsAreReadAsTheGeneratedCodeWritesThem(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		id := uuid.UUID(rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "id"))
+		want := eventlog.Recorded{
+			Event: eventlog.Event{
+				ID: eventlog.ID(id), Type: rapid.StringN(1, 200, -1).Draw(t, "type"), Opaque: rapid.Bool().Draw(t, "opaque"),
+				Data: rapid.SliceOfN(rapid.Byte(), 1, 2000).Draw(t, "data"), Metadata: rapid.SliceOfN(rapid.Byte(), 1, 200).Draw(t, "metadata"),
+			},
+			Stream: rapid.StringN(1, 200, -1).Draw(t, "stream"), Revision: eventlog.Revision(rapid.Int64Min(0).Draw(t, "revision")),
+			Position:   eventlog.PositionOf(rapid.Uint64().Draw(t, "commit"), rapid.Uint64().Draw(t, "prepare")),
+			RecordedAt: time.Unix(0, tick*rapid.Int64Range(0, 1<<50).Draw(t, "ticks")).UTC(),
+		}
+		commit, prepare := want.Position.Halves()
+		content := map[bool]string{false: jsonContent, true: anyContent}[want.Opaque]
+		e := &streams.ReadResp_ReadEvent_RecordedEvent{
+			Id:               &shared.UUID{Value: &shared.UUID_String_{String_: id.String()}},
+			StreamIdentifier: &shared.StreamIdentifier{StreamName: []byte(want.Stream)}, StreamRevision: uint64(want.Revision),
+			CommitPosition: commit, PreparePosition: prepare, Data: want.Data, CustomMetadata: want.Metadata,
+			Metadata: map[string]string{"type": want.Type, "content-type": content, "created": strconv.FormatInt(want.RecordedAt.UnixNano()/tick, 10), "other": ""},
+		}
+		if rapid.Bool().Draw(t, "structured") {
+			e.Id = &shared.UUID{Value: &shared.UUID_Structured_{Structured: &shared.UUID_Structured{
+				MostSignificantBits: int64(binary.BigEndian.Uint64(id[:])), LeastSignificantBits: int64(binary.BigEndian.Uint64(id[8:])),
+			}}}
+		}
+		got := read(t, &streams.ReadResp{Content: &streams.ReadResp_Event{Event: &streams.ReadResp_ReadEvent{
+			Event: e, Position: &streams.ReadResp_ReadEvent_CommitPosition{CommitPosition: commit},
+		}}})
+		if got.kind != shownEvent || !reflect.DeepEqual(got.event, want) {
+			t.Errorf("got %+v, want %+v", got, want)
+		}
+		_ = new(shown).Parse(rapid.SliceOf(rapid.Byte()).Draw(t, "bytes")) // It does not panic.
+	})
+	for kind, m := range map[shownKind]*streams.ReadResp{
+		caughtUp:   {Content: &streams.ReadResp_CaughtUp_{CaughtUp: &streams.ReadResp_CaughtUp{}}},
+		fellBehind: {Content: &streams.ReadResp_FellBehind_{FellBehind: &streams.ReadResp_FellBehind{}}},
+	} {
+		if got := read(t, m); got.kind != kind {
+			t.Errorf("got %+v, want kind %d", got, kind)
+		}
+	}
+}
+
+func read(t rapid.TB, m *streams.ReadResp) (s shown) {
+	b, err := proto.Marshal(m)
+	if err == nil {
+		err = s.Parse(b)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 // TestAnswersAreReadAsTheGeneratedCodeWritesThem compares what is read by hand with what was written.

@@ -128,7 +128,7 @@ func (l *Log) ReadAll(ctx context.Context, after eventlog.Position) iter.Seq2[ev
 				return true
 			}
 			after = at
-			return !ours(e.OriginalEvent()) || yield(recordedOf(e.OriginalEvent()), nil)
+			return !ours(e.OriginalEvent().StreamID, e.OriginalEvent().EventType) || yield(recordedOf(e.OriginalEvent()), nil)
 		}
 		err := r.run(ctx)
 		if !r.seen && !begin.IsZero() && l.connection.ended(ctx) == nil {
@@ -174,7 +174,7 @@ func readAt(ctx context.Context, es *client.Client, at eventlog.Position) (event
 	switch {
 	case err != nil:
 		return eventlog.Recorded{}, err
-	case !ok || positionOf(e.OriginalEvent().Position) != at || !ours(e.OriginalEvent()):
+	case !ok || positionOf(e.OriginalEvent().Position) != at || !ours(e.OriginalEvent().StreamID, e.OriginalEvent().EventType):
 		return eventlog.Recorded{}, none
 	}
 	return recordedOf(e.OriginalEvent()), nil
@@ -274,7 +274,7 @@ func (s *headSearch) look(events *client.ReadStream) error {
 			s.known = eventlog.Position{} // The log is older than it was.
 		}
 		s.seen++
-		if ours(e.OriginalEvent()) {
+		if ours(e.OriginalEvent().StreamID, e.OriginalEvent().EventType) {
 			s.head, s.found = s.at, true
 			return nil
 		}

@@ -32,8 +32,8 @@ func allFrom(p eventlog.Position) client.AllPosition {
 }
 
 // ours says that an event is not EventStoreDB's own.
-func ours(e *client.RecordedEvent) bool {
-	return !strings.HasPrefix(e.StreamID, reserved) && !strings.HasPrefix(e.EventType, reserved)
+func ours(stream, eventType string) bool {
+	return !strings.HasPrefix(stream, reserved) && !strings.HasPrefix(eventType, reserved)
 }
 
 func recordedOf(e *client.RecordedEvent) eventlog.Recorded {

@@ -2,10 +2,7 @@ package esdb
 
 import (
 	"context"
-	"errors"
 	"fmt"
-
-	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
 
 	"github.com/hooklog/hooklog/eventlog"
 )
@@ -76,27 +73,21 @@ func (s *subscription) follow(ctx context.Context) error {
 	if err := s.log.checkAhead(ctx, s.after); err != nil {
 		return err
 	}
-	l, err := s.log.connection.lease(ctx)
+	g, err := s.log.connection.get(ctx)
 	if err != nil {
 		return err
 	}
-	defer l.end()
-	var events *client.Subscription
-	err = l.call(func(ctx context.Context, es *client.Client) (err error) {
-		events, err = es.SubscribeToAll(ctx, client.SubscribeToAllOptions{
-			From: allFrom(s.after), Filter: client.ExcludeSystemEventsFilter(), MaxSearchWindow: searchWindow,
-		})
-		return err
-	})
+	f, err := g.follow(ctx, s.after)
 	if err != nil {
 		return err
 	}
+	defer f.end()
 	gathered, done := newGathering(s.live), make(chan struct{})
 	defer func() { <-done }()
-	defer events.Close()
+	defer f.cancel()
 	go func() {
 		defer close(done)
-		gathered.end(s.log.receiveAll(l, events, s.after, gathered))
+		gathered.end(s.log.receiveAll(f, s.after, gathered))
 	}()
 	for {
 		b, err := gathered.take(ctx, s.live)
@@ -110,32 +101,26 @@ func (s *subscription) follow(ctx context.Context) error {
 }
 
 // receiveAll gathers what a subscription gets until it ends, and returns why.
-func (l *Log) receiveAll(by *lease, events *client.Subscription, after eventlog.Position, to *gathering) error {
+func (l *Log) receiveAll(f *following, after eventlog.Position, to *gathering) error {
 	for {
-		var got *client.SubscriptionEvent
-		err := by.call(func(context.Context, *client.Client) error {
-			if got = events.Recv(); got.SubscriptionDropped != nil {
-				return got.SubscriptionDropped.Error
-			}
-			return nil
-		})
-		switch {
-		case err != nil:
+		got, err := f.next()
+		if err != nil {
 			return err
-		case got.CaughtUp != nil:
+		}
+		switch got.kind {
+		case caughtUp:
 			to.setLive(true)
-		case got.FellBehind != nil:
+		case fellBehind:
 			to.setLive(false)
-		case got.EventAppeared != nil:
-			e := got.EventAppeared.OriginalEvent()
-			if e == nil {
-				return errors.Join(errUnexpected, errors.New("a subscription got no event"))
+		case shownEvent:
+			e := &got.event
+			if e.Stream == "" {
+				return fmt.Errorf("%w: a subscription got no event", errUnexpected)
 			}
-			if at := positionOf(e.Position); ours(e) && at.After(after) {
-				after = at
-				recorded := recordedOf(e)
-				l.held.known(&recorded.Event)
-				if err := to.add(by.ctx, recorded); err != nil {
+			if ours(e.Stream, e.Type) && e.Position.After(after) {
+				after = e.Position
+				l.held.known(&e.Event)
+				if err := to.add(f.ctx, *e); err != nil {
 					return err
 				}
 			}
