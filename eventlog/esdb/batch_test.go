@@ -290,10 +290,11 @@ func TestASilentConnectionOfTheAppenderIsNoticed(t *testing.T) {
 	t.Parallel()
 	f := &fake{version: "24.10.4"}
 	l := open(t, startFake(t, f))
-	f.silent.Store(true) // Reads are answered still.
+	before := l.Metrics().Connections // A busy machine may have made more than one.
+	f.silent.Store(true)              // Reads are answered still.
 	eventually(t, "the heartbeat to ask", func() bool { return f.asked.Load() > 0 })
 	f.silent.Store(false)
-	eventually(t, "another connection", func() bool { return l.Metrics().Connections == 2 })
+	eventually(t, "another connection", func() bool { return l.Metrics().Connections > before })
 }
 
 // TestTheNodeOfAClusterIsPicked asks a seed that is no leader.

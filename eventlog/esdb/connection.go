@@ -10,6 +10,8 @@ import (
 
 	client "github.com/EventStore/EventStore-Client-Go/v4/esdb"
 	"github.com/rs/zerolog"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/hooklog/hooklog/eventlog"
 )
@@ -209,7 +211,9 @@ func (c *connection) watch(g *generation) {
 func (c *connection) heartbeat(g *generation) {
 	ctx, cancel := context.WithTimeout(c.life, heartbeatTimeout)
 	defer cancel()
-	if err := g.answers(ctx); err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	err := g.answers(ctx)
+	late := errors.Is(ctx.Err(), context.DeadlineExceeded) || status.Code(err) == codes.DeadlineExceeded // The server may tell it first.
+	if err != nil && late {
 		c.logger.Warn().Msg("EventStoreDB has not answered for " + heartbeatTimeout.String())
 		g.lose(nil)
 		g.kill()
