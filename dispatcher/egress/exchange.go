@@ -34,17 +34,19 @@ func (x *exchange) post(ctx context.Context, req *Request) {
 		return
 	}
 	x.request = *buf
-	if kept := x.client.idle.take(to.target.key(), x.start); kept != nil {
+	if kept := x.client.idle.take(ctx, to.target.key(), x.start); kept != nil {
 		x.result.Reused = true
 		if x.run(ctx, kept) {
 			return
 		}
 		x.result = Result{} // not one byte went out on the kept connection: a fresh one may be tried
+		x.client.idle.open(to.target.key())
 	}
 	x.runFresh(ctx, to.target)
 }
 
 func (x *exchange) runFresh(ctx context.Context, t target) {
+	defer x.client.idle.opened(t.key())
 	dialing, cancel := context.WithDeadline(ctx, x.deadline)
 	fresh, at, err := x.client.dial(dialing, t)
 	if err != nil {

@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -15,32 +16,39 @@ const (
 	sweepEvery = time.Second
 )
 
-// pool keeps idle connections, the youngest of a host first. All fields are guarded by mu; connections are closed
-// outside of it.
+// pool keeps idle connections, the youngest of a host first, and says when another one is opened. All fields are guarded
+// by mu; connections are closed outside of it.
 type pool struct {
 	maxPerHost int
 	max        int
 
 	mu       sync.Mutex
-	hosts    map[hostKey]*idleHost
+	hosts    map[hostKey]*hostPool
 	oldest   *conn // list of all idle connections by the time they were put
 	youngest *conn
 	count    int
-	sweeper  *time.Timer // set while hosts is not empty
+	sweeper  *time.Timer // set while connections are idle
 	closed   bool
 }
 
-// idleHost is a stack; conns[0] was put first.
-type idleHost struct{ conns []*conn }
-
-func newPool(maxPerHost, max int) *pool {
-	return &pool{maxPerHost: maxPerHost, max: max, hosts: make(map[hostKey]*idleHost)}
+// hostPool is what the pool keeps of one host.
+type hostPool struct {
+	idle []*conn // a stack; idle[0] was put first
+	line
 }
 
-// take returns an idle connection that may still be used, or nil. Connections found dead on the way are closed.
-func (p *pool) take(key hostKey, now time.Time) *conn {
-	for {
-		c := p.pop(key)
+func newPool(maxPerHost, max int) *pool {
+	return &pool{maxPerHost: maxPerHost, max: max, hosts: make(map[hostKey]*hostPool)}
+}
+
+// take returns an idle connection that may still be used, at once or after a short wait in line. If it returns nil, the
+// caller is to open one, and to call opened when its attempt is over. Connections found dead on the way are closed.
+func (p *pool) take(ctx context.Context, key hostKey, now time.Time) *conn {
+	for waits := true; ; waits = false {
+		c, w := p.pop(key, waits)
+		if w != nil {
+			c = p.await(ctx, key, w)
+		}
 		if c == nil {
 			return nil
 		}
@@ -51,19 +59,36 @@ func (p *pool) take(key hostKey, now time.Time) *conn {
 	}
 }
 
-func (p *pool) pop(key hostKey) *conn {
+// pop returns an idle connection, a place in the line, or neither to whoever is to open one.
+func (p *pool) pop(key hostKey, waits bool) (*conn, *waiter) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	host := p.hosts[key]
-	if host == nil || len(host.conns) == 0 {
-		return nil
+	host := p.host(key)
+	last := len(host.idle) - 1
+	if last < 0 {
+		return nil, host.join(waits)
 	}
-	last := len(host.conns) - 1
-	c := host.conns[last]
-	host.conns[last] = nil
-	host.conns = host.conns[:last]
+	c := host.idle[last]
+	host.idle[last] = nil
+	host.idle = host.idle[:last]
 	p.unlink(c)
-	return c
+	return c, nil
+}
+
+func (p *pool) host(key hostKey) *hostPool {
+	host := p.hosts[key]
+	if host == nil {
+		host = &hostPool{}
+		p.hosts[key] = host
+	}
+	return host
+}
+
+// forget drops a host of which nothing is kept and at which nobody is.
+func (p *pool) forget(key hostKey, host *hostPool) {
+	if len(host.idle) == 0 && host.young == 0 && len(host.waiters) == 0 {
+		delete(p.hosts, key)
+	}
 }
 
 // put keeps a connection for idle, never past the age of its check, or closes it.
@@ -77,19 +102,19 @@ func (p *pool) put(c *conn, now time.Time, idle time.Duration) {
 	}
 }
 
-// push adds c and returns the connection that has to go for it: c itself, the oldest, or nil.
+// push gives c to who is first in line, or adds it. It returns the connection that has to go for it: c itself, the oldest,
+// or nil.
 func (p *pool) push(c *conn, now time.Time) *conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.closed || !now.Before(c.idleUntil) {
 		return c
 	}
-	host := p.hosts[c.key]
-	if host == nil {
-		host = &idleHost{}
-		p.hosts[c.key] = host
+	host := p.host(c.key)
+	if host.give(c) {
+		return nil
 	}
-	if len(host.conns) >= p.maxPerHost {
+	if len(host.idle) >= p.maxPerHost {
 		return c
 	}
 	var loser *conn
@@ -97,7 +122,7 @@ func (p *pool) push(c *conn, now time.Time) *conn {
 		loser = p.oldest
 		p.remove(loser)
 	}
-	host.conns = append(host.conns, c)
+	host.idle = append(host.idle, c)
 	p.link(c)
 	if p.sweeper == nil {
 		p.sweeper = time.AfterFunc(sweepEvery, p.sweep)
@@ -125,11 +150,9 @@ func (p *pool) expired(now time.Time) []*conn {
 		c = next
 	}
 	for key, host := range p.hosts {
-		if len(host.conns) == 0 {
-			delete(p.hosts, key)
-		}
+		p.forget(key, host)
 	}
-	if p.sweeper != nil && len(p.hosts) > 0 {
+	if p.sweeper != nil && p.count > 0 {
 		p.sweeper.Reset(sweepEvery)
 	} else {
 		p.sweeper = nil
@@ -147,7 +170,11 @@ func (p *pool) close() {
 	}
 	first := p.oldest
 	p.oldest, p.youngest, p.count = nil, nil, 0
-	clear(p.hosts)
+	for key, host := range p.hosts {
+		host.idle = nil
+		host.dismiss()
+		p.forget(key, host)
+	}
 	p.mu.Unlock()
 	for c := first; c != nil; {
 		next := c.newer
@@ -165,11 +192,11 @@ func (p *pool) isClosed() bool {
 // remove takes a connection out of its host's stack and the list.
 func (p *pool) remove(c *conn) {
 	host := p.hosts[c.key]
-	for i := range host.conns {
-		if host.conns[i] == c {
-			copy(host.conns[i:], host.conns[i+1:])
-			host.conns[len(host.conns)-1] = nil
-			host.conns = host.conns[:len(host.conns)-1]
+	for i := range host.idle {
+		if host.idle[i] == c {
+			copy(host.idle[i:], host.idle[i+1:])
+			host.idle[len(host.idle)-1] = nil
+			host.idle = host.idle[:len(host.idle)-1]
 			break
 		}
 	}
