@@ -9,8 +9,7 @@ import (
 	"github.com/hooklog/hooklog/domain"
 )
 
-// foldPublished begins the deliveries of a message. Who gets it is decided by its place in the log: if the publisher
-// had not seen just the subscription facts before it, the message is matched here again.
+// foldPublished begins the deliveries of a message.
 func (x *projector) foldPublished(p placed, f *domain.MessagePublished) error {
 	id, ok := domain.MessageOfStream(p.Stream)
 	if !ok || p.Revision != 0 {
@@ -20,32 +19,9 @@ func (x *projector) foldPublished(p placed, f *domain.MessagePublished) error {
 	if !ok {
 		return fmt.Errorf("%w: a message of no organization", errMisplaced)
 	}
-	targets := f.Targets
-	switch {
-	case f.Only:
-		targets = activeAlone(o.subscribers, f.Targets)
-	case f.Seen != o.subscribers.Seen:
-		again := o.subscribers.Match(f.EventType, f.Client)
-		if again.ReadsData() && x.outlines {
-			whole, err := x.whole(p)
-			if err != nil {
-				return err
-			}
-			f = whole
-		}
-		right, known, err := x.contents.filtered(again, id, f)
-		if err != nil {
-			return err
-		}
-		if !known {
-			break
-		}
-		targets = right.Targets
-		if f.Total > len(f.Targets) || !sameSubscriptions(f.Targets, targets) {
-			if err := x.beginCorrection(id, targets, o.subscribers.Seen); err != nil {
-				return err
-			}
-		}
+	targets, err := x.targetsOf(p, id, f, o.subscribers)
+	if err != nil {
+		return err
 	}
 	of := f.Of(p.meta)
 	for _, t := range targets {
@@ -59,6 +35,33 @@ func (x *projector) foldPublished(p placed, f *domain.MessagePublished) error {
 		return err
 	}
 	return x.batch.set(messageKey(x.in(messageSpace), id), nil)
+}
+
+// targetsOf says who gets a message. Its place in the log decides: if the publisher had not seen just the subscription facts
+// before it, the message is matched here again, and a correction begins where that gives others.
+func (x *projector) targetsOf(p placed, id domain.MessageID, f *domain.MessagePublished, all *domain.Subscribers) ([]domain.Target, error) {
+	switch {
+	case f.Only:
+		return activeAlone(all, f.Targets), nil
+	case f.Seen == all.Seen:
+		return f.Targets, nil
+	}
+	again := all.Match(f.EventType, f.Client)
+	if again.ReadsData() && x.outlines {
+		whole, err := x.whole(p)
+		if err != nil {
+			return nil, err
+		}
+		f = whole
+	}
+	right, known, err := x.contents.filtered(again, id, f)
+	if err != nil || !known {
+		return f.Targets, err
+	}
+	if f.Total > len(f.Targets) || !sameSubscriptions(f.Targets, right.Targets) {
+		err = x.beginCorrection(id, right.Targets, all.Seen)
+	}
+	return right.Targets, err
 }
 
 // whole reads a message again of which the outline was read.
