@@ -59,7 +59,11 @@ func (c *catching) commit(live bool, err error) error {
 	x := c.fold
 	defer x.folding.Unlock()
 	c.gathering = false
-	x.store.holdMerges(x.projector.batch.facts)
+	if live {
+		x.store.compactions.letGo()
+	} else {
+		x.store.holdMerges(x.projector.batch.facts)
+	}
 	if !errors.Is(err, errStore) {
 		err = errors.Join(err, x.projector.commit())
 	}
