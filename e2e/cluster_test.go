@@ -201,12 +201,14 @@ func (w *wireTo) pass(in net.Conn) {
 	w.copy(out, in)
 }
 
+// copy passes nothing on any more once it has swallowed something: no network lets what comes later take its place.
 func (w *wireTo) copy(to, from net.Conn) {
 	defer to.Close()
 	b := make([]byte, 64<<10)
-	for {
+	for swallowed := false; ; {
 		n, err := from.Read(b)
-		if err == nil && !w.silent.Load() {
+		swallowed = swallowed || w.silent.Load()
+		if err == nil && !swallowed {
 			_, err = to.Write(b[:n])
 		}
 		if err != nil || errors.Is(err, io.EOF) {

@@ -73,6 +73,7 @@ func (p *proxy) add(conns ...net.Conn) bool {
 	return !p.closed
 }
 
+// carry passes nothing on any more once it has swallowed something: no network lets what comes later take its place.
 func (p *proxy) carry(from, to net.Conn) {
 	defer func() {
 		p.mu.Lock()
@@ -83,15 +84,16 @@ func (p *proxy) carry(from, to net.Conn) {
 		}
 	}()
 	buf := make([]byte, 32<<10)
-	for {
+	for swallowed := false; ; {
 		n, err := from.Read(buf)
 		p.mu.Lock()
-		delay, silent := p.delay, p.silent
+		delay := p.delay
+		swallowed = swallowed || p.silent
 		p.mu.Unlock()
 		if delay > 0 {
 			time.Sleep(rand.N(delay))
 		}
-		if silent {
+		if swallowed {
 			n = 0
 		}
 		if _, failed := to.Write(buf[:n]); failed != nil || err != nil {
