@@ -25,17 +25,23 @@ func TestRecordsOfEveryPageAreFound(t *testing.T) {
 	w.must(w.store.Close())
 }
 
-// TestTheIndexIsReadOnce counts what is read of the index of closed segments.
-func TestTheIndexIsReadOnce(t *testing.T) {
-	t.Parallel()
-	var reads atomic.Int64
+// countingReads is a file system that counts the reads of files whose names have one of the ends.
+func countingReads(ends ...string) (vfs.FS, *atomic.Int64) {
+	reads := new(atomic.Int64)
 	count := errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if end := filepath.Ext(op.Path); op.Kind == errorfs.OpFileReadAt && (end == tableEnd || end == offsetsEnd) {
+		if op.Kind == errorfs.OpFileReadAt && slices.Contains(ends, filepath.Ext(op.Path)) {
 			reads.Add(1)
 		}
 		return nil
 	})
-	w := newWorld(t, errorfs.Wrap(vfs.NewMem(), count), Options{Bytes: 400})
+	return errorfs.Wrap(vfs.NewMem(), count), reads
+}
+
+// TestTheIndexIsReadOnce counts what is read of the index of closed segments.
+func TestTheIndexIsReadOnce(t *testing.T) {
+	t.Parallel()
+	fs, reads := countingReads(tableEnd, offsetsEnd)
+	w := newWorld(t, fs, Options{Bytes: 400})
 	for i := range 40 {
 		w.append([]string{"again", fmt.Sprint("once", i)}, 30)
 	}
@@ -89,14 +95,8 @@ func TestPagesLeaveWhenThereAreTooMany(t *testing.T) {
 // TestAStreamIsReadWithoutOffsets counts what is read of the files that tell where the records of closed segments are.
 func TestAStreamIsReadWithoutOffsets(t *testing.T) {
 	t.Parallel()
-	var reads atomic.Int64
-	count := errorfs.InjectorFunc(func(op errorfs.Op) error {
-		if op.Kind == errorfs.OpFileReadAt && filepath.Ext(op.Path) == offsetsEnd {
-			reads.Add(1)
-		}
-		return nil
-	})
-	w := newWorld(t, errorfs.Wrap(vfs.NewMem(), count), Options{Bytes: 400})
+	fs, reads := countingReads(offsetsEnd)
+	w := newWorld(t, fs, Options{Bytes: 400})
 	for i := range 40 {
 		w.append([]string{"again", fmt.Sprint("once", i)}, 30)
 	}

@@ -10,11 +10,9 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"sync/atomic"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
-	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
 // id is a name as most are: of a time in seconds, and a number.
@@ -87,15 +85,9 @@ func TestNewStreamsAreKnownByWhatIsInMemory(t *testing.T) {
 	for name, mixed := range map[string]bool{"ids with times": false, "a tenth of hashes": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var reads atomic.Int64
-			count := errorfs.InjectorFunc(func(op errorfs.Op) error {
-				if op.Kind == errorfs.OpFileReadAt && filepath.Ext(op.Path) == tableEnd {
-					reads.Add(1)
-				}
-				return nil
-			})
 			const records, asked = 60_000, 5_000
-			w := newWorld(t, errorfs.Wrap(vfs.NewMem(), count), Options{Bytes: 50_000})
+			fs, reads := countingReads(tableEnd)
+			w := newWorld(t, fs, Options{Bytes: 50_000})
 			w.grow(records, mixed)
 			reads.Store(0)
 			for n := range asked {
