@@ -193,7 +193,7 @@ func (c *Codec) Encode(at Place, f Fact, m Meta) (Encoded, error) {
 		e.Metadata = c.seal(at, e)
 	}
 	if hot && hotMeta {
-		c.memo.put(&decoded{at, e.Type, e.Data, e.Metadata, f, m})
+		c.memo.put(&decoded{at: at, typ: e.Type, data: e.Data, metadata: e.Metadata, fact: f, meta: m}, 0)
 	}
 	return e, nil
 }
@@ -206,7 +206,7 @@ func (c *Codec) Decode(at Place, typ string, data, metadata []byte) (Fact, Meta,
 	}
 	f, m, err := c.decode(at, typ, data, metadata, false)
 	if err == nil {
-		c.memo.put(&decoded{at, typ, data, metadata, f, m})
+		c.memo.put(&decoded{at: at, typ: typ, data: data, metadata: metadata, fact: f, meta: m}, 1)
 	}
 	return f, m, err
 }

@@ -11,24 +11,58 @@ import (
 func TestTheSameMemoryIsDecodedOnceAndNothingElseIsTakenForIt(t *testing.T) {
 	c := NewCodec(testKeys{})
 	id := [16]byte{1}
-	e, err := c.Encode(Place{"hl_slug-acme", id, 0}, &SlugReserved{Slug: "acme"}, Meta{At: time.Unix(1, 0)})
+	published := &MessagePublished{Payload: []byte{1}, PayloadSHA256: []byte{}, Targets: []Target{}}
+	e, err := c.Encode(Place{"hl_message-a", id, 0}, published, ordinaryMeta)
 	if err != nil {
 		t.Fatal(err)
 	}
-	first, _, err := c.Decode(Place{"hl_slug-acme", id, 0}, e.Type, e.Data, e.Metadata)
-	if err != nil {
-		t.Fatal(err)
+	same, _, err := c.Decode(Place{"hl_message-a", id, 0}, e.Type, e.Data, e.Metadata)
+	if err != nil || same != Fact(published) {
+		t.Errorf("the same memory was decoded: %v", err)
 	}
-	again, _, err := c.Decode(Place{"hl_slug-acme", id, 0}, e.Type, e.Data, e.Metadata)
-	if err != nil || again != first {
-		t.Errorf("decoded again: %v, %v", again, err)
-	}
-	copied, _, err := c.Decode(Place{"hl_slug-acme", id, 0}, e.Type, bytes.Clone(e.Data), e.Metadata)
-	if err != nil || copied == first {
+	copied, _, err := c.Decode(Place{"hl_message-a", id, 0}, e.Type, bytes.Clone(e.Data), e.Metadata)
+	if err != nil || copied == Fact(published) {
 		t.Errorf("other memory was taken for the same: %v", err)
 	}
-	if _, _, err := c.Decode(Place{"hl_slug-evil", id, 0}, e.Type, e.Data, e.Metadata); !errors.Is(err, ErrForged) {
+	if _, _, err := c.Decode(Place{"hl_message-b", id, 0}, e.Type, e.Data, e.Metadata); !errors.Is(err, ErrForged) {
 		t.Errorf("on another stream: got %v, want ErrForged", err)
+	}
+}
+
+func TestAFactIsKeptUntilAllHaveReadItWhoAreAboutTo(t *testing.T) {
+	for _, f := range ordinaryFacts() {
+		c, at := NewCodec(testKeys{}), Place{"s", [16]byte{1}, 0}
+		e, err := c.Encode(at, f, ordinaryMeta)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n := range readers(f) + 1 {
+			got, _, err := c.Decode(at, e.Type, e.Data, e.Metadata)
+			if kept := got == f; err != nil || kept != (n < readers(f)) {
+				t.Errorf("%T: reader %d is given the same one: %v, %v", f, n+1, kept, err)
+			}
+		}
+		for i := range c.memo {
+			if d := c.memo[i].Load(); d != nil && d.fact == f {
+				t.Errorf("%T is kept for nobody", f)
+			}
+		}
+	}
+}
+
+// What the memo has decoded itself is for those who are left.
+func TestAFactThatWasReadIsKeptForTheOthers(t *testing.T) {
+	for f, others := range map[Fact]bool{&RetryDue{}: true, &SlugReserved{Slug: "acme"}: false} {
+		here, there, at := NewCodec(testKeys{}), NewCodec(testKeys{}), Place{"s", [16]byte{1}, 0}
+		e, err := there.Encode(at, f, ordinaryMeta)
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _, err1 := here.Decode(at, e.Type, e.Data, e.Metadata)
+		second, _, err2 := here.Decode(at, e.Type, e.Data, e.Metadata)
+		if err := errors.Join(err1, err2); err != nil || (second == first) != others {
+			t.Errorf("%T is kept for a second reader: %v, %v", f, second == first, err)
+		}
 	}
 }
 

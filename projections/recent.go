@@ -11,8 +11,9 @@ import (
 // recentRows is how many rows one generation of the recent ones holds.
 const recentRows = 16 << 10
 
-// recent holds the rows committed last, at least recentRows of them and less than twice as many, so that the outcome of a
-// delivery just begun is folded without reading the store. It forgets a whole generation at a time.
+// recent holds those of the rows committed last whose deliveries have no end, at least recentRows of them and less than
+// twice as many, so that the outcome of a delivery just begun is folded without reading the store: of one that has ended
+// hardly anything is folded any more. It forgets a whole generation at a time.
 type recent struct {
 	mu         sync.RWMutex
 	young, old map[domain.DeliveryID]*row
@@ -29,12 +30,12 @@ func (x *recent) get(id domain.DeliveryID) *row {
 	return x.old[id]
 }
 
-// put takes in committed rows, and forgets those that were removed.
+// put takes in committed rows, and forgets those that were removed or whose deliveries ended.
 func (x *recent) put(touched []*touchedRow) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	for _, t := range touched {
-		if t.removed {
+		if t.removed || !t.row.Open() {
 			delete(x.young, t.row.id)
 			delete(x.old, t.row.id)
 			continue

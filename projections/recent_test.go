@@ -9,15 +9,15 @@ import (
 
 func TestTheRowsOfAGenerationAreHeldAndTwoAtMost(t *testing.T) {
 	x := newRecent()
-	touch := func(n int, removed bool) domain.DeliveryID {
-		r := &row{id: domain.DeliveryID{1}}
+	touch := func(n int, state domain.DeliveryState, removed bool) domain.DeliveryID {
+		r := &row{id: domain.DeliveryID{1}, Delivery: domain.Delivery{State: state}}
 		binary.BigEndian.PutUint64(r.id[8:], uint64(n))
 		x.put([]*touchedRow{{row: r, removed: removed}})
 		return r.id
 	}
 	var ids []domain.DeliveryID
 	for n := range 3 * recentRows {
-		ids = append(ids, touch(n, false))
+		ids = append(ids, touch(n, domain.Scheduled, false))
 	}
 	for n, id := range ids {
 		held := x.get(id) != nil
@@ -29,11 +29,17 @@ func TestTheRowsOfAGenerationAreHeldAndTwoAtMost(t *testing.T) {
 		}
 	}
 	last := len(ids) - 1
-	touch(last, true)
+	touch(last, domain.Scheduled, true)
 	if x.get(ids[last]) != nil {
 		t.Error("a removed row is held")
 	}
-	touch(2*recentRows-1, false) // of the old generation, again
+	for n, state := range map[int]domain.DeliveryState{last - 1: domain.Succeeded, 2*recentRows - 2: domain.Dead} {
+		touch(n, state, false)
+		if x.get(ids[n]) != nil {
+			t.Errorf("the row of a delivery that is %s is held", state)
+		}
+	}
+	touch(2*recentRows-1, domain.Scheduled, false) // of the old generation, again
 	seen := map[domain.DeliveryID]bool{}
 	for r := range x.all() {
 		if seen[r.id] {
