@@ -10,6 +10,7 @@ import (
 
 	"github.com/hooklog/hooklog/domain"
 	"github.com/hooklog/hooklog/eventlog"
+	"github.com/hooklog/hooklog/scratch"
 	"github.com/hooklog/hooklog/webhook"
 )
 
@@ -38,7 +39,9 @@ func (c *Commands) PublishLater(ctx context.Context, by By, p domain.Publication
 	if err != nil {
 		return nil, err
 	}
-	data, own, err := c.accept(ctx, o, p)
+	room := scratch.Borrow()
+	defer scratch.Return(room)
+	data, own, err := c.accept(ctx, o, p, room)
 	if err != nil {
 		return nil, err
 	}
@@ -84,9 +87,9 @@ func (c *Commands) matched(p domain.Publication, data []byte, m domain.Meta) (*d
 	return f, matching.Targets
 }
 
-// accept judges a publication but for its type's schema, and returns its canonical data, and its type if that is the
-// organization's own.
-func (c *Commands) accept(ctx context.Context, o domain.Organization, p domain.Publication) (data []byte, own domain.EventType, err error) {
+// accept judges a publication but for its type's schema, and returns its canonical data, which lie in room, and its type if
+// that is the organization's own.
+func (c *Commands) accept(ctx context.Context, o domain.Organization, p domain.Publication, room *[]byte) (data []byte, own domain.EventType, err error) {
 	if err := o.CheckOpen(); err != nil {
 		return nil, own, err
 	}
@@ -113,10 +116,10 @@ func (c *Commands) accept(ctx context.Context, o domain.Organization, p domain.P
 	if y := p.OccurredAt.Year(); !p.OccurredAt.IsZero() && (y < 1 || y > 9999) {
 		return nil, own, refuseMember("occurred_at", "must be of the years 1 to 9999")
 	}
-	data, err = webhook.Canonical(p.Data)
-	if err != nil {
+	if *room, err = webhook.AppendCanonical(*room, p.Data); err != nil {
 		return nil, own, refuseMember("data", err.Error())
 	}
+	data = *room
 	if len(data) > domain.MaxData {
 		return nil, own, domain.Refuse(domain.TooLarge, "data is over %d bytes in its canonical spelling", domain.MaxData)
 	}

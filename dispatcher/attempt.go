@@ -10,6 +10,7 @@ import (
 
 	"github.com/hooklog/hooklog/dispatcher/egress"
 	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/scratch"
 	"github.com/hooklog/hooklog/webhook"
 )
 
@@ -27,7 +28,9 @@ func (d *Dispatcher) run(t *task) {
 // slot back before it is recorded, and the delivery stays in hand until the fold shows its end; a failure gives the slot
 // back after this node has folded it, so that the attempts on the wire never exceed what may still fail.
 func (d *Dispatcher) runOne(t *task) *task {
-	a, wanted, err := d.prepare(d.hard, t)
+	body := scratch.Borrow()
+	defer scratch.Return(body)
+	a, wanted, err := d.prepare(d.hard, t, body)
 	if !wanted {
 		d.fault(t, err)
 		return d.end(t, result{brake: d.brake(t.of.Subscription)})
@@ -103,9 +106,9 @@ type attempt struct {
 	startedAt time.Time
 }
 
-// prepare opens, envelopes and signs. It reports false if there was an error, or if the delivery's round has been ended by its
-// subscription.
-func (d *Dispatcher) prepare(ctx context.Context, t *task) (a attempt, wanted bool, err error) {
+// prepare opens, envelopes into body and signs. It reports false if there was an error, or if the delivery's round has been
+// ended by its subscription.
+func (d *Dispatcher) prepare(ctx context.Context, t *task, body *[]byte) (a attempt, wanted bool, err error) {
 	s, ok := d.Fold.Subscription(t.of.Subscription)
 	if !ok || !s.Active() {
 		return a, false, nil
@@ -125,18 +128,17 @@ func (d *Dispatcher) prepare(ctx context.Context, t *task) (a attempt, wanted bo
 	if err != nil {
 		return a, false, err
 	}
-	body, err := policy.Profile.AppendBody(make([]byte, 0, len(m.Data)+256), m)
-	if err != nil {
+	if *body, err = policy.Profile.AppendBody(*body, m); err != nil {
 		return a, false, fmt.Errorf("envelope of %s: %w", t.id, err)
 	}
 	now := time.Now()
 	var space [8]webhook.Field
-	fields, err := policy.Profile.AppendHeaders(space[:0], webhook.Attempt{Message: m, Body: body, At: now,
+	fields, err := policy.Profile.AppendHeaders(space[:0], webhook.Attempt{Message: m, Body: *body, At: now,
 		Delivery: t.id.UUID(), Keys: r.signing(now)})
 	if err != nil {
 		return a, false, fmt.Errorf("sign %s: %w", t.id, err)
 	}
-	request := egress.Request{URL: r.url, Header: join(fields, r.headers), Body: body, Timeout: policy.Timeout}
+	request := egress.Request{URL: r.url, Header: join(fields, r.headers), Body: *body, Timeout: policy.Timeout}
 	return attempt{request, policy, s.Revision, now}, true, nil
 }
 

@@ -23,7 +23,7 @@ func (x *exchange) decode(known ...member) error {
 	if err := x.wantJSON(); err != nil {
 		return err
 	}
-	body, err := x.readBody(maxBody)
+	body, err := x.readBody(maxBody, nil)
 	if err != nil {
 		return err
 	}
@@ -68,13 +68,13 @@ func (x *exchange) mediaType() (string, bool) {
 	return mediaType, true
 }
 
-// readBody reads the body whole; one of more than limit bytes is refused as too large.
-func (x *exchange) readBody(limit int64) ([]byte, error) {
+// readBody reads the body whole, into room if that is large enough; one of more than limit bytes is refused as too large.
+func (x *exchange) readBody(limit int64, room []byte) ([]byte, error) {
 	if x.r.ContentLength > limit {
 		return nil, tooLarge(limit)
 	}
 	if n := x.r.ContentLength; n >= 0 {
-		all := make([]byte, n)
+		all := slices.Grow(room[:0], int(n))[:n]
 		_, err := io.ReadFull(x.r.Body, all)
 		return all, bodyError(err, limit)
 	}

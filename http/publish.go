@@ -7,6 +7,7 @@ import (
 
 	"github.com/hooklog/hooklog/commands"
 	"github.com/hooklog/hooklog/domain"
+	"github.com/hooklog/hooklog/scratch"
 )
 
 // Limits of publishing (docs/contract.md).
@@ -31,23 +32,28 @@ func (x *exchange) publish() error {
 	case !ok || mediaType != "application/json":
 		return domain.Refuse(codeMediaType, "the body must be application/json or application/x-ndjson")
 	}
-	body, err := x.readMessages()
-	if err != nil {
+	room := scratch.Borrow()
+	if *room, err = x.readMessages(*room); err != nil {
 		return err
 	}
-	if at := skipSpace(body, 0); at < len(body) && body[at] == '[' {
+	if body := *room; isArray(body) {
 		return x.publishArray(o.ID, body)
 	}
-	return x.publishSingle(o.ID, body)
+	defer scratch.Return(room)
+	return x.publishSingle(o.ID, *room)
+}
+
+// isArray reports whether a body begins as an array does.
+func isArray(body []byte) bool {
+	at := skipSpace(body, 0)
+	return at < len(body) && body[at] == '['
 }
 
 // readMessages reads a body that is a message or an array of them; only the first byte tells which limit it has.
-func (x *exchange) readMessages() ([]byte, error) {
-	body, err := x.readBody(maxBatch)
-	if err == nil && len(body) > maxMessage {
-		if at := skipSpace(body, 0); at == len(body) || body[at] != '[' {
-			err = tooLarge(maxMessage)
-		}
+func (x *exchange) readMessages(room []byte) ([]byte, error) {
+	body, err := x.readBody(maxBatch, room)
+	if err == nil && len(body) > maxMessage && !isArray(body) {
+		err = tooLarge(maxMessage)
 	}
 	return body, err
 }

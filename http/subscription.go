@@ -117,7 +117,7 @@ func (x *exchange) testSubscription() error {
 
 // testSecret reads the secret out of the body of a test, whatever media type it claims.
 func (x *exchange) testSecret() (*string, error) {
-	body, err := x.readBody(maxBody)
+	body, err := x.readBody(maxBody, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"net/http"
 	"time"
+
+	"github.com/hooklog/hooklog/scratch"
 )
 
 // exchange is one attempt: a request on one connection.
@@ -26,10 +28,10 @@ func (x *exchange) post(ctx context.Context, req *Request) {
 		x.result.fail(ctx, stageResolve, refusal)
 		return
 	}
-	buf := requestBuffers.Get().(*[]byte)
-	defer releaseRequest(buf)
+	buf := scratch.Borrow()
+	defer scratch.Return(buf)
 	var err error
-	if *buf, err = appendRequest((*buf)[:0], to.prefix, req); err != nil {
+	if *buf, err = appendRequest(*buf, to.prefix, req); err != nil {
 		x.result.fail(ctx, stageLocal, err)
 		return
 	}

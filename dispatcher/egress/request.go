@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -33,17 +32,6 @@ func (r *Request) timeout() time.Duration {
 		return MaxTimeout
 	}
 	return r.Timeout
-}
-
-// maxPooledRequest bounds the buffers kept for further requests, in bytes.
-const maxPooledRequest = 64 << 10
-
-var requestBuffers = sync.Pool{New: func() any { return new([]byte) }}
-
-func releaseRequest(buf *[]byte) {
-	if cap(*buf) <= maxPooledRequest {
-		requestBuffers.Put(buf)
-	}
 }
 
 // appendRequest encodes a whole request. It is the last lock against header injection: a name that is not a token, a
