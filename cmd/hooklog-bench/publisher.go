@@ -32,8 +32,8 @@ type flow struct {
 	*publisher
 	run  int
 	next atomic.Int64
-	// allowed is the number up to which messages may be handed out.
-	allowed atomic.Int64
+	// places are for requests that may be sent: so many that what is on its way stays within the window.
+	places chan struct{}
 }
 
 // post publishes the next messages, beginning with first.
@@ -49,8 +49,7 @@ func (f *flow) post(ctx context.Context, body []byte, first int, at time.Time) (
 // saturate publishes on all connections as fast as answers come, within the window, and returns how many messages
 // were accepted: all that were sent, else it fails.
 func (p *publisher) saturate(ctx context.Context, s *sink, run int, length time.Duration) (int, error) {
-	f := &flow{publisher: p, run: run}
-	f.allowed.Store(int64(window / p.targets))
+	f := &flow{publisher: p, run: run, places: make(chan struct{}, max(1, window/p.targets/p.batch))}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	until := time.Now().Add(length)
@@ -76,16 +75,16 @@ func (p *publisher) saturate(ctx context.Context, s *sink, run int, length time.
 
 func (f *flow) connection(ctx context.Context, until time.Time) (err error) {
 	var body []byte
+	stuck := time.After(time.Until(until) + patience)
 	for more := true; more; more = ctx.Err() == nil && time.Now().Before(until) { // once at least, however late it is
-		first := f.next.Add(int64(f.batch)) - int64(f.batch)
-		for first+int64(f.batch) > f.allowed.Load() {
-			if err := pause(ctx, time.Millisecond); err != nil {
-				return err
-			}
-			if time.Since(until) > patience {
-				return errors.New("deliveries stopped arriving")
-			}
+		select {
+		case <-f.places:
+		case <-stuck:
+			return errors.New("deliveries stopped arriving")
+		case <-ctx.Done():
+			return ctx.Err()
 		}
+		first := f.next.Add(int64(f.batch)) - int64(f.batch)
 		if body, err = f.post(ctx, body, int(first), time.Now()); err != nil {
 			return err
 		}
@@ -93,11 +92,15 @@ func (f *flow) connection(ctx context.Context, until time.Time) (err error) {
 	return nil
 }
 
-// follow moves the window along with what has arrived.
+// follow moves the window along with what has arrived. Whoever waits for that is woken: looking every millisecond, 64
+// connections took a twentieth of the CPU that what is measured could have had.
 func (f *flow) follow(ctx context.Context, s *sink, over <-chan struct{}, fail func(error)) {
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
-	for {
+	for given, arrived := 0, int64(0); ; {
+		for ; given < cap(f.places)+int(arrived)/f.targets/f.batch; given++ {
+			f.places <- struct{}{} // has room: no more than that many are on their way
+		}
 		select {
 		case <-tick.C:
 		case <-over:
@@ -105,12 +108,11 @@ func (f *flow) follow(ctx context.Context, s *sink, over <-chan struct{}, fail f
 		case <-ctx.Done():
 			return
 		}
-		n, err := s.arrived(ctx)
-		if err != nil {
+		var err error
+		if arrived, err = s.arrived(ctx); err != nil {
 			fail(err)
 			return
 		}
-		f.allowed.Store(n/int64(f.targets) + int64(window/f.targets))
 	}
 }
 
