@@ -1,0 +1,90 @@
+package projections
+
+import (
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2"
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// Flushes and merges come in bursts: one of them takes a core for a tenth of a second, or for a whole one, and on few cores
+// whatever is published or delivered meanwhile stands behind it. So they rest between small pieces of work, and take a
+// quarter of a core, as long as the store does not fall behind by that.
+const (
+	// piece is how much work is done before there is a rest, restShare how much longer than the work that is.
+	piece     = time.Millisecond
+	restShare = 3
+	maxRest   = 10 * time.Millisecond
+	// judgeEvery is how often it is asked whether there is time to rest.
+	judgeEvery = 50 * time.Millisecond
+	// restedTables and restedRuns are how many memtables and runs there may be while there is: one memtable that is written
+	// and one that is flushed, the runs that are merged and two that come meanwhile.
+	restedTables = 2
+	restedRuns   = gatheredRuns + 2
+)
+
+// pacing tells whoever writes the store's tables whether there is time to rest.
+type pacing struct {
+	db      atomic.Pointer[pebble.DB] // nil until it is open
+	held    *atomic.Bool              // merges are held back, as they are while the past is folded
+	leaving atomic.Bool
+}
+
+// hurried reports whether there is no time: the store is behind, the past is folded, or everything is to end.
+func (p *pacing) hurried() bool {
+	db := p.db.Load()
+	if db == nil || p.leaving.Load() || p.held.Load() {
+		return true
+	}
+	m := db.Metrics()
+	return m.MemTable.Count > restedTables || m.Levels[0].Sublevels > restedRuns
+}
+
+// pacedFS is a file system on which tables are written with rests.
+type pacedFS struct {
+	vfs.FS
+	pacing *pacing
+}
+
+// Create implements [vfs.FS].
+func (f pacedFS) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := f.FS.Create(name, category)
+	if err != nil || !isTable(name) {
+		return file, err
+	}
+	return &pacedFile{File: file, hurried: f.pacing.hurried, resumed: time.Now()}, nil
+}
+
+func isTable(name string) bool { return strings.HasSuffix(name, ".sst") }
+
+// Unwrap implements [vfs.FS].
+func (f pacedFS) Unwrap() vfs.FS { return f.FS }
+
+// pacedFile is a table that is being written. What passes between two writes is the work of whoever writes.
+type pacedFile struct {
+	vfs.File
+	hurried func() bool
+	// hurry is the last answer of hurried, at judged.
+	hurry           bool
+	judged, resumed time.Time
+}
+
+// Write implements [vfs.File].
+func (f *pacedFile) Write(b []byte) (int, error) {
+	n, err := f.File.Write(b)
+	now := time.Now()
+	work := now.Sub(f.resumed)
+	if work < piece {
+		return n, err
+	}
+	if now.Sub(f.judged) >= judgeEvery {
+		f.judged, f.hurry = now, f.hurried()
+	}
+	if !f.hurry {
+		time.Sleep(min(restShare*work, maxRest))
+	}
+	f.resumed = time.Now()
+	return n, err
+}
