@@ -46,7 +46,6 @@ const (
 type store struct {
 	*pebble.DB
 	compactions compactions
-	pacing      *pacing
 	// sought counts what was looked for in the rows, since holdMerges asked last.
 	sought *atomic.Int64
 }
@@ -55,22 +54,13 @@ func openStore(dir string, fs vfs.FS, logger zerolog.Logger) (*store, error) {
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the read models: %w", err)
 	}
-	c := newCompactions()
-	p := &pacing{held: c.held}
-	o := storeOptions(pacedFS{fs, p}, logger)
+	o, c := storeOptions(fs, logger), newCompactions()
 	o.Experimental.CompactionScheduler = c
 	db, err := pebble.Open(dir, o)
 	if err != nil {
 		return nil, fmt.Errorf("open the read models in %s (they may be deleted: they are folded from the log again): %w", dir, err)
 	}
-	p.db.Store(db)
-	return &store{db, c, p, new(atomic.Int64)}, nil
-}
-
-// leave writes what is in memory, and closes the store.
-func (s *store) leave() error {
-	s.pacing.leaving.Store(true)
-	return errors.Join(s.Flush(), s.Close())
+	return &store{db, c, new(atomic.Int64)}, nil
 }
 
 func storeOptions(fs vfs.FS, logger zerolog.Logger) *pebble.Options {

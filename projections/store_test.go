@@ -3,6 +3,7 @@ package projections
 import (
 	"encoding/binary"
 	"math/rand/v2"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -21,7 +22,7 @@ type counted struct {
 
 func (c *counted) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
 	f, err := c.FS.Open(name, o...)
-	if err != nil || !isTable(name) {
+	if err != nil || !strings.HasSuffix(name, ".sst") {
 		return f, err
 	}
 	c.open.Add(1)
