@@ -36,7 +36,7 @@ func (x *exchange) publish() error {
 	if *room, err = x.readMessages(*room); err != nil {
 		return err
 	}
-	if body := *room; isArray(body) {
+	if body := *room; isArray(body) { // whose messages may be read until after the answer: the room is not given back
 		return x.publishArray(o.ID, body)
 	}
 	defer scratch.Return(room)
