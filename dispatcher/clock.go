@@ -87,7 +87,7 @@ func (d *Dispatcher) offerOverflow(ctx context.Context, now time.Time) {
 		if p, ok := d.Fold.Policy(o.lane.id); ok && !d.Alone {
 			grace = d.Limits.Wait + p.Timeout + clockLongest
 		}
-		rows, err := d.Fold.Due(o.lane.id, now.Add(domain.OfferGrace+distanceLimit), o.room+overflowPage)
+		rows, err := d.Fold.Due(o.lane.id, now.Add(domain.OfferGrace+distanceLimit), o.room+overflowPage, nil)
 		if err != nil {
 			d.Logger.Error().Err(err).Stringer("subscription", o.lane.id).Msg("due deliveries cannot be read")
 			continue
@@ -123,7 +123,7 @@ func (d *Dispatcher) offerDue(ctx context.Context, now time.Time) {
 			d.lanes.setBacklog(lane, true)
 			return ctx.Err() == nil
 		}
-		due, err := d.Fold.Due(id, now, room+d.Limits.Lane+1)
+		due, err := d.Fold.Due(id, now, room+1, func(id domain.DeliveryID) bool { return d.lanes.holds(lane, id) })
 		if err != nil {
 			d.Logger.Error().Err(err).Stringer("subscription", id).Msg("due deliveries cannot be read")
 			return ctx.Err() == nil

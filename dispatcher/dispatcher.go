@@ -54,8 +54,9 @@ type Fold interface {
 	MatchAgain(ctx context.Context, id domain.MessageID) ([]domain.Target, error)
 	// DueSubscriptions yields the subscriptions with deliveries to offer at the given time, the earliest first.
 	DueSubscriptions(now time.Time, yield func(id domain.SubscriptionID, earliest time.Time) bool)
-	// Due returns a subscription's deliveries to offer at the given time, oldest first.
-	Due(id domain.SubscriptionID, now time.Time, limit int) ([]DueDelivery, error)
+	// Due returns a subscription's deliveries to offer at the given time, oldest first, but for those that skip, unless it
+	// is nil, reports.
+	Due(id domain.SubscriptionID, now time.Time, limit int, skip func(domain.DeliveryID) bool) ([]DueDelivery, error)
 	// NextDue returns the earliest time after now at which there is something more to offer.
 	NextDue(now time.Time) (time.Time, bool)
 	// DueChanged pulses when NextDue may have become earlier.

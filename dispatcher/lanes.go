@@ -410,6 +410,15 @@ func (x *lanes) reserve(l *lane, id domain.DeliveryID, attempts int) bool {
 	return true
 }
 
+// holds reports whether a delivery of a lane is in hand, or room is kept for it.
+func (x *lanes) holds(l *lane, id domain.DeliveryID) bool {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	_, busy := l.busy[id]
+	_, kept := l.reserved[id]
+	return busy || kept
+}
+
 // unreserve gives back room that reserve kept, if so, and wakes the clock when half of what it may offer has gone its way.
 func (x *lanes) unreserve(l *lane, id domain.DeliveryID) (kept bool) {
 	if _, kept = l.reserved[id]; !kept {

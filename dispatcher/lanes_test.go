@@ -71,6 +71,31 @@ func TestTheSameDeliveryIsInHandOnce(t *testing.T) {
 	}
 }
 
+func TestALaneHoldsWhatIsInHandOrOffered(t *testing.T) {
+	b := newBench(t, Limits{Lane: 1, LaneStart: 1})
+	l := b.lane(1, 1, "a:443")
+	offered, running, waiting, other := b.task(l), b.task(l), b.task(l), b.task(l)
+	b.reserve(l, offered.id, 0)
+	b.submit(running)
+	b.submit(waiting)
+	for _, c := range []struct {
+		name string
+		t    *task
+		want bool
+	}{{"offered", offered, true}, {"running", running, true}, {"waiting", waiting, true}, {"another", other, false}} {
+		if got := b.holds(l, c.t.id); got != c.want {
+			t.Errorf("%s: it is held: %v", c.name, got)
+		}
+	}
+	b.release(l, offered.id, false)
+	b.finish(running, fast)
+	for name, id := range map[string]domain.DeliveryID{"let go": offered.id, "ended": running.id} {
+		if b.holds(l, id) {
+			t.Errorf("what was %s is held", name)
+		}
+	}
+}
+
 func TestALaneShrinksWithTimeoutsAndGrowsWithSuccesses(t *testing.T) {
 	b := newBench(t, Limits{})
 	l := b.lane(1, 1, "a:443")

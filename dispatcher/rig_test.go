@@ -244,8 +244,8 @@ func (c recorderOf) StepRecovery(ctx context.Context, known domain.Recovery, pag
 
 type foldOf struct{ *projections.Fold }
 
-func (f foldOf) Due(id domain.SubscriptionID, now time.Time, limit int) ([]dispatcher.DueDelivery, error) {
-	found, err := f.Fold.Due(id, now, limit)
+func (f foldOf) Due(id domain.SubscriptionID, now time.Time, limit int, skip func(domain.DeliveryID) bool) ([]dispatcher.DueDelivery, error) {
+	found, err := f.Fold.Due(id, now, limit, skip)
 	due := make([]dispatcher.DueDelivery, len(found))
 	for i, d := range found {
 		due[i] = dispatcher.DueDelivery(d)

@@ -45,7 +45,7 @@ func (r *rig) publishAt(org domain.OrganizationID, off time.Duration) domain.Mes
 // offer hands the only open delivery of a subscription out, as the clock of another node may, and returns how it stands then.
 func (r *rig) offer(sub domain.SubscriptionID) domain.Delivery {
 	r.t.Helper()
-	due, err := r.fold.Due(sub, time.Now().Add(domain.OfferGrace), 2)
+	due, err := r.fold.Due(sub, time.Now().Add(domain.OfferGrace), 2, nil)
 	if err != nil || len(due) != 1 {
 		r.t.Fatalf("due %+v, error %v", due, err)
 	}

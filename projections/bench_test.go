@@ -270,7 +270,7 @@ func BenchmarkDue(b *testing.B) {
 			for b.Loop() {
 				asked := 0
 				x.DueSubscriptions(now, func(id domain.SubscriptionID, _ time.Time) bool {
-					due, err := x.Due(id, now, 10)
+					due, err := x.Due(id, now, 10, nil)
 					if err != nil || len(due) == 0 {
 						b.Fatalf("%d due, %v", len(due), err)
 					}

@@ -224,7 +224,7 @@ func (c *commander) publish() {
 // delivery is one of those that the lagging fold knows, or knew.
 func (c *commander) delivery() (d domain.Delivery, ok bool) {
 	c.directory.DueSubscriptions(c.now.Add(240*time.Hour), func(sub domain.SubscriptionID, _ time.Time) bool {
-		due, err := c.directory.Due(sub, c.now.Add(240*time.Hour), 100)
+		due, err := c.directory.Due(sub, c.now.Add(240*time.Hour), 100, nil)
 		c.must(err)
 		for _, w := range due {
 			c.known[w.Of.ID()] = w.Delivery

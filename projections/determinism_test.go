@@ -287,7 +287,7 @@ func (h *history) readings(x *Fold) []string {
 		out += fmt.Sprintf("%+v %t %v\n", d, ok, err)
 	}
 	for _, o := range h.subs {
-		due, err := x.Due(o.id, h.now.Add(24*time.Hour), 1000)
+		due, err := x.Due(o.id, h.now.Add(24*time.Hour), 1000, nil)
 		out += fmt.Sprintf("%+v %v\n", due, err)
 	}
 	x.DueSubscriptions(h.now.Add(24*time.Hour), func(id domain.SubscriptionID, at time.Time) bool {
@@ -415,7 +415,7 @@ func (h *history) mustBeDue(x *Fold, d domain.Delivery, r *trueRow, waits bool) 
 		from = r.opened
 	}
 	has := func(at time.Time) bool {
-		due, err := x.Due(d.Of.Subscription, at, 1000)
+		due, err := x.Due(d.Of.Subscription, at, 1000, nil)
 		if err != nil {
 			h.t.Fatalf("due: %v", err)
 		}

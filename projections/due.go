@@ -290,8 +290,9 @@ func (x *models) earliestDue(id domain.SubscriptionID, bound time.Time) (at time
 	return at, any, err
 }
 
-// Due returns up to limit of a subscription's deliveries that may be offered at the given time, oldest first.
-func (x *Fold) Due(id domain.SubscriptionID, now time.Time, limit int) ([]DueDelivery, error) {
+// Due returns up to limit of a subscription's deliveries that may be offered at the given time, oldest first, without those
+// that skip reports, whose rows are not even read. A nil skip reports none.
+func (x *Fold) Due(id domain.SubscriptionID, now time.Time, limit int, skip func(domain.DeliveryID) bool) ([]DueDelivery, error) {
 	if limit <= 0 {
 		return nil, nil
 	}
@@ -310,6 +311,9 @@ func (x *Fold) Due(id domain.SubscriptionID, now time.Time, limit int) ([]DueDel
 		_, published, err := parseDueValue(value)
 		if !ok || err != nil {
 			return false, errRow
+		}
+		if skip != nil && skip(delivery) {
+			return true, nil
 		}
 		r, err := m.find(id, published, delivery)
 		if err != nil || r == nil {

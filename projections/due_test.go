@@ -50,7 +50,7 @@ func TestFirstAttemptsHaveTheirGrace(t *testing.T) {
 	if got := offered(t, x, due.Add(-time.Microsecond)); len(got) != 0 {
 		t.Errorf("a retry is offered before its time: %v", got)
 	}
-	rows, err := x.Due(sub, due, 10)
+	rows, err := x.Due(sub, due, 10, nil)
 	if err != nil || len(rows) != 1 || rows[0].Node != "node:a" || !rows[0].Due.Equal(due) || rows[0].Next != 2 {
 		t.Errorf("due %+v, error %v", rows, err)
 	}
@@ -90,7 +90,7 @@ func TestTheGraceOfAFirstAttemptGoesByTheLogsTime(t *testing.T) {
 			if got, ok := x.NextDue(time.Time{}); !ok || !got.Equal(eligible) {
 				t.Errorf("%s: next due %v %t, want %v", name, got, ok, eligible)
 			}
-			due, err := x.Due(sub, eligible, 10)
+			due, err := x.Due(sub, eligible, 10, nil)
 			if err != nil || len(due) != 1 || !due[0].Opened.Equal(recorded) {
 				t.Errorf("%s: due %+v after the grace, error %v", name, due, err)
 			}
@@ -131,7 +131,7 @@ func TestDueDeliveriesComeOldestFirst(t *testing.T) {
 	closeFold(t, x)
 	x = openOn(t, fs)
 	defer closeFold(t, x)
-	rows, err := x.Due(sub, s.now.Add(time.Minute), 3)
+	rows, err := x.Due(sub, s.now.Add(time.Minute), 3, nil)
 	if err != nil || len(rows) != 3 {
 		t.Fatalf("%d due, error %v", len(rows), err)
 	}
@@ -140,10 +140,18 @@ func TestDueDeliveriesComeOldestFirst(t *testing.T) {
 			t.Errorf("place %d holds another delivery", i)
 		}
 	}
-	if rows, err := x.Due(sub, s.now.Add(25*time.Second), 10); err != nil || len(rows) != 2 {
+	if rows, err := x.Due(sub, s.now.Add(25*time.Second), 10, nil); err != nil || len(rows) != 2 {
 		t.Errorf("%d due after 25 s, error %v, want 2", len(rows), err)
 	}
-	if rows, err := x.Due(sub, s.now.Add(time.Minute), 0); err != nil || rows != nil {
+	sought := x.store.sought.Load()
+	rows, err = x.Due(sub, s.now.Add(time.Minute), 3, func(id domain.DeliveryID) bool { return id == all[1].ID() })
+	if err != nil || len(rows) != 3 || rows[0].Of.ID() != all[3].ID() || rows[1].Of.ID() != all[4].ID() || rows[2].Of.ID() != all[2].ID() {
+		t.Errorf("without one of them: %+v, error %v", rows, err)
+	}
+	if n := x.store.sought.Load() - sought; n != 1+3 {
+		t.Errorf("the store was asked %d times, want once for the index and for each of 3 rows", n)
+	}
+	if rows, err := x.Due(sub, s.now.Add(time.Minute), 0, nil); err != nil || rows != nil {
 		t.Errorf("limit 0 gives %v, %v", rows, err)
 	}
 }

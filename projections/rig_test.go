@@ -327,7 +327,7 @@ func offered(t testing.TB, x *Fold, at time.Time) (ids []domain.DeliveryID) {
 	t.Helper()
 	var failed error
 	x.DueSubscriptions(at, func(sub domain.SubscriptionID, _ time.Time) bool {
-		due, err := x.Due(sub, at, 1000)
+		due, err := x.Due(sub, at, 1000, nil)
 		failed = errors.Join(failed, err)
 		for _, d := range due {
 			ids = append(ids, d.Of.ID())

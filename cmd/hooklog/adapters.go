@@ -84,8 +84,8 @@ func (r recorderOf) DisableFailing(ctx context.Context, id domain.SubscriptionID
 type foldOf struct{ *projections.Fold }
 
 // Due returns a subscription's deliveries to offer.
-func (f foldOf) Due(id domain.SubscriptionID, now time.Time, limit int) ([]dispatcher.DueDelivery, error) {
-	rows, err := f.Fold.Due(id, now, limit)
+func (f foldOf) Due(id domain.SubscriptionID, now time.Time, limit int, skip func(domain.DeliveryID) bool) ([]dispatcher.DueDelivery, error) {
+	rows, err := f.Fold.Due(id, now, limit, skip)
 	due := make([]dispatcher.DueDelivery, len(rows))
 	for i, r := range rows {
 		due[i] = dispatcher.DueDelivery(r)
