@@ -127,8 +127,11 @@ func (b *bench) saturating(ctx context.Context, receivers flock, key string) (sp
 // lead is what a server may take to start.
 const lead = 5 * time.Second
 
-// brew writes the backlog into the stopped server's log: all messages, then all first failures, each of which makes its
-// delivery due in the storm. A payload's time is when its delivery is due. The storm begins when the server can have
+// brewed is how many messages are written before their failures are.
+const brewed = 10_000
+
+// brew writes the backlog into the stopped server's log: messages, each published just before its first failure, which makes
+// its delivery due in the storm. A payload's time is when its delivery is due. The storm begins when the server can have
 // started: to write goes faster than to publish and deliver.
 func (b *bench) brew(ctx context.Context, s *storm, run int) (err error) {
 	c, err := openCorpus(ctx, b.server.dir, true)
@@ -142,17 +145,26 @@ func (b *bench) brew(ctx context.Context, s *storm, run int) (err error) {
 	}
 	began := time.Now()
 	s.begins = began.Add(time.Duration(float64(s.size())/s.saturating*float64(time.Second)) + lead)
-	waiting := make([]domain.Delivery, s.size())
-	err = c.write(ctx, len(waiting), func(ctx context.Context, p *pen, i int) (err error) {
-		p.now = began.Add(-2*stormDelay + time.Duration(i)*time.Microsecond)
-		waiting[i], err = p.publish(ctx, org, typeOf(i%stormReceivers), mark{run, i, s.due(i).UnixNano()})
+	for first := 0; first < s.size() && err == nil; first += brewed {
+		err = b.brewSome(ctx, c, org, s, run, first, min(brewed, s.size()-first))
+	}
+	return err
+}
+
+// brewSome writes messages from first on, and then their failures.
+func (b *bench) brewSome(ctx context.Context, c *corpus, org domain.OrganizationID, s *storm, run, first, n int) error {
+	waiting := make([]domain.Delivery, n)
+	err := c.write(ctx, n, func(ctx context.Context, p *pen, i int) (err error) {
+		due := s.due(first + i)
+		p.now = due.Add(-stormDelay - answerTook)
+		waiting[i], err = p.publish(ctx, org, typeOf((first+i)%stormReceivers), mark{run, first + i, due.UnixNano()})
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	return c.write(ctx, len(waiting), func(ctx context.Context, p *pen, i int) error {
-		p.now = s.due(i).Add(-stormDelay)
+	return c.write(ctx, n, func(ctx context.Context, p *pen, i int) error {
+		p.now = s.due(first + i).Add(-stormDelay)
 		return p.conclude(ctx, waiting[i], http.StatusServiceUnavailable)
 	})
 }
