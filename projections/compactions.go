@@ -58,7 +58,8 @@ func (c compactions) letGo() {
 // holdMerges holds merges back as long as there are fewer than heldRuns runs and few rows are looked for. Whoever folds the
 // past calls it again and again, with how many facts it has folded since, and lets them go in the end.
 func (s *store) holdMerges(facts int) {
-	sought, runs := s.sought.Swap(0), s.Metrics().Levels[0].Sublevels
+	now, runs := s.sought.Load(), s.Metrics().Levels[0].Sublevels
+	sought := now - s.folded.Swap(now)
 	switch {
 	case runs >= heldRuns || sought*factsPerLookup > int64(facts):
 		s.compactions.letGo()

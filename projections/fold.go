@@ -123,7 +123,7 @@ func (x *Fold) newProjector(m *models, at checkpoint) *projector {
 // Close flushes what was folded, so that the next start goes on right there, and releases the store. Run must have
 // returned.
 func (x *Fold) Close() error {
-	err := errors.Join(x.projector.batch.close(), x.store.Flush(), x.store.Close())
+	err := errors.Join(x.projector.batch.close(), x.store.leave())
 	if err != nil {
 		return fmt.Errorf("close the read models: %w", err)
 	}

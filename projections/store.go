@@ -46,21 +46,33 @@ const (
 type store struct {
 	*pebble.DB
 	compactions compactions
-	// sought counts what was looked for in the rows, since holdMerges asked last.
+	pacing      *pacing
+	// sought counts how often rows were looked for; folded is what of it holdMerges has counted.
 	sought *atomic.Int64
+	folded *atomic.Int64
 }
 
 func openStore(dir string, fs vfs.FS, logger zerolog.Logger) (*store, error) {
 	if err := fs.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the folder of the read models: %w", err)
 	}
-	o, c := storeOptions(fs, logger), newCompactions()
+	c := newCompactions()
+	sought := new(atomic.Int64)
+	p := &pacing{held: c.held, sought: sought}
+	o := storeOptions(pacedFS{fs, p}, logger)
 	o.Experimental.CompactionScheduler = c
 	db, err := pebble.Open(dir, o)
 	if err != nil {
 		return nil, fmt.Errorf("open the read models in %s (they may be deleted: they are folded from the log again): %w", dir, err)
 	}
-	return &store{db, c, new(atomic.Int64)}, nil
+	p.db.Store(db)
+	return &store{db, c, p, sought, new(atomic.Int64)}, nil
+}
+
+// leave writes what is in memory, and closes the store.
+func (s *store) leave() error {
+	s.pacing.leaving.Store(true)
+	return errors.Join(s.Flush(), s.Close())
 }
 
 func storeOptions(fs vfs.FS, logger zerolog.Logger) *pebble.Options {

@@ -3,7 +3,6 @@ package projections
 import (
 	"encoding/binary"
 	"math/rand/v2"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,7 +21,7 @@ type counted struct {
 
 func (c *counted) Open(name string, o ...vfs.OpenOption) (vfs.File, error) {
 	f, err := c.FS.Open(name, o...)
-	if err != nil || !strings.HasSuffix(name, ".sst") {
+	if err != nil || !isTable(name) {
 		return f, err
 	}
 	c.open.Add(1)
