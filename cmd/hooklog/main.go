@@ -7,12 +7,23 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"runtime"
 	"syscall"
 )
 
 func main() {
+	giveDiskItsPlace()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// Once asked to stop, signals are the system's again: the second one ends the process at once.
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], os.Environ(), os.Stdin, os.Stdout, os.Stderr))
+}
+
+// giveDiskItsPlace lets one thread more run Go code than there are processors, unless GOMAXPROCS says how many shall. The writer
+// of the log waits for the disk most of the time, and keeps its place while it does, until the runtime notices: on two
+// processors that left one for everything else.
+func giveDiskItsPlace() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
+	}
 }

@@ -3,11 +3,13 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -373,21 +375,48 @@ func fetch(t *testing.T, url string) string {
 	return string(body)
 }
 
-func TestTheSecondSignalEndsTheProcessAtOnce(t *testing.T) {
-	t.Parallel()
-	h := startHook(t)
-	h.hang = make(chan struct{})
-	defer close(h.hang)
+// serveApart runs the server as a process of its own, with variables besides those of this one.
+func serveApart(t *testing.T, variables []string, args ...string) (*server, *exec.Cmd) {
+	t.Helper()
 	data := t.TempDir()
 	s := &server{data: data, log: &buffer{}}
-	c := exec.CommandContext(t.Context(), os.Args[0], "serve", "--data", data, "--listen", "127.0.0.1:0", "--operator-listen", "127.0.0.1:0",
-		"--allow-insecure-targets", "127.0.0.0/8", "--stop-grace", "10m")
-	c.Env = append(os.Environ(), asProgram+"=1")
+	c := exec.CommandContext(t.Context(), os.Args[0], append([]string{"serve", "--data", data, "--listen", "127.0.0.1:0",
+		"--operator-listen", "127.0.0.1:0"}, args...)...)
+	c.Env = append(append(os.Environ(), asProgram+"=1"), variables...)
 	c.Stderr = s.log
 	if err := c.Start(); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, "the server serves", func() bool { return s.ready(t) })
+	return s, c
+}
+
+func TestTheDiskTakesNoProcessorAway(t *testing.T) {
+	t.Parallel()
+	present := runtime.GOMAXPROCS(0)
+	for variable, want := range map[string]int{"GOMAXPROCS=": present + 1, "GOMAXPROCS=1": 1} {
+		if variable == "GOMAXPROCS=" && os.Getenv("GOMAXPROCS") != "" {
+			continue // how many the runtime takes of itself is not known here
+		}
+		s, c := serveApart(t, []string{variable})
+		if page := fetch(t, s.operator+"/metrics"); !strings.Contains(page, fmt.Sprintf("go_sched_gomaxprocs_threads %d\n", want)) {
+			t.Errorf("with %s there are not %d places for running code", variable, want)
+		}
+		if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Wait(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestTheSecondSignalEndsTheProcessAtOnce(t *testing.T) {
+	t.Parallel()
+	h := startHook(t)
+	h.hang = make(chan struct{})
+	defer close(h.hang)
+	s, c := serveApart(t, nil, "--allow-insecure-targets", "127.0.0.0/8", "--stop-grace", "10m")
 	s.begin(t, "acme", h)
 	s.publish(t, "acme", `{}`)
 	eventually(t, "the attempt is on the wire", func() bool { return len(h.got()) == 1 })
