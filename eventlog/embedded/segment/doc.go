@@ -44,7 +44,8 @@
 //
 // # Growing
 //
-// The last segment grows; its offsets and streams are held in memory. When it has [Options].Bytes it is closed: a new
+// The last segment grows; its offsets and streams are held in memory, and it is filled with zeros ahead of the writer, since a
+// sync that makes a file longer takes many times as long as one that does not. When it has [Options].Bytes it is closed: a new
 // one takes the appends, and FIRST.pos and FIRST-LAST.idx are written beside, each under another name, synced and
 // renamed. Eight neighbouring indexes of a size are merged into one, so that a look-up asks few.
 //

@@ -14,15 +14,16 @@ type Options struct {
 	Inspect func(record []byte, position uint64) (Place, error)
 	// Name tells the place of a record that is whole. The stream shares the record's bytes.
 	Name func(record []byte) Place
-	// Fault is told what went wrong while a closed segment was indexed; it is tried again. nil passes over it.
+	// Fault is told what went wrong in the background, while a closed segment was indexed or the growing one filled; it is
+	// tried again. nil passes over it.
 	Fault func(error)
 	// Outdated is told that there are indexes of an earlier version, so that opening reads the records through. nil passes
 	// over it.
 	Outdated func()
 	ReadOnly bool
-	// Ahead is how far the growing segment is filled with zeros before they are written over: a sync that need not tell
-	// the file system of a longer file takes a fraction of the time. 0 is 4 MiB on the operating system's file system and
-	// nothing on others; less than 0 is nothing.
+	// Ahead is how far the growing segment is filled with zeros, in the background, before they are written over: a sync that
+	// need not tell the file system of a longer file takes a fraction of the time. 0 is 4 MiB on the operating system's file
+	// system and nothing on others; less than 0 is nothing.
 	Ahead int64
 	// NoSync leaves out every sync: a crash may then lose or tear anything. For tests and bulk loading.
 	NoSync bool

@@ -319,7 +319,8 @@ func (s *Store) goOn() error {
 	if err != nil {
 		return fmt.Errorf("go on with %s: %w", segmentName(seg.first), err)
 	}
-	s.active = &active{seg, file, seg.memory.end, seg.memory.end}
+	s.active = &active{segment: seg, file: file, size: seg.memory.end}
+	s.active.filled.Store(seg.memory.end)
 	return nil
 }
 

@@ -25,25 +25,39 @@ type Store struct {
 	parts    []part
 
 	upkeep upkeep
+	filler *filler // nil if nothing is filled ahead
 }
 
 // active is the segment that grows.
 type active struct {
 	segment *segment
 	file    vfs.File
-	size    int64
-	// ahead is up to where the file is filled, with records and then zeros.
-	ahead int64
+	size    int64 // the writer's
+	// filled is up to where the file is filled, with records and then zeros, for good; wanted is up to where it shall be.
+	filled, wanted atomic.Int64
+	// filling is held by whoever writes behind that.
+	filling sync.Mutex
 }
 
 // Open opens the records in a directory, which must exist. Nobody else may have it open.
 func Open(dir string, o Options) (*Store, error) {
-	s := &Store{options: o.withDefaults()}
+	s := &Store{options: o.withDefaults(), upkeep: upkeep{background: newBackground()}}
 	s.files = newFiles(s.options.FS, dir)
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(err, s.release())
 	}
-	s.upkeep.start(s)
+	if s.options.ReadOnly {
+		return s, nil
+	}
+	s.upkeep.start(s.tidy, s.options.Fault)
+	s.upkeep.wake()
+	if s.options.Ahead > 0 {
+		s.filler = newFiller(s)
+		s.filler.start(s.filler.fill, s.options.Fault)
+		if s.active != nil {
+			s.filler.turnTo(s.active)
+		}
+	}
 	return s, nil
 }
 
@@ -53,7 +67,12 @@ func (s *Store) Head() uint64 { return s.head.Load() }
 // Close ends the work in the background and releases the files. What is not indexed is read again by the next Open.
 func (s *Store) Close() error {
 	s.upkeep.end()
-	return s.release()
+	var err error
+	if s.filler != nil {
+		s.filler.end()
+		err = s.filler.close()
+	}
+	return errors.Join(err, s.release())
 }
 
 func (s *Store) release() error {
@@ -100,37 +119,46 @@ func (s *Store) flags() uint32 {
 	return afterSync
 }
 
-// write writes to the end of the segment and syncs. Where the file becomes longer, its length must be synced as well.
+// write writes to the end of the segment and syncs.
 func (s *Store) write(a *active, b []byte) error {
+	if a.size+int64(len(b)) > a.filled.Load() {
+		return s.lengthen(a, b)
+	}
 	if _, err := a.file.WriteAt(b, a.size); err != nil {
 		return err
 	}
 	a.size += int64(len(b))
-	sync := a.file.SyncData
-	if a.size > a.ahead {
-		sync = a.file.Sync
-		if err := a.fill(s.options.Ahead); err != nil {
-			return err
-		}
+	if s.filler != nil {
+		s.filler.want(a)
 	}
 	if s.options.NoSync {
 		return nil
 	}
-	return sync()
+	return a.file.SyncData()
 }
 
-var zeros [64 << 10]byte
-
-// fill writes zeros behind the records.
-func (a *active) fill(bytes int64) error {
-	a.ahead = a.size
-	for bytes > 0 {
-		n, err := a.file.WriteAt(zeros[:min(bytes, int64(len(zeros)))], a.ahead)
-		if err != nil {
+// lengthen writes to the end of the segment where the file becomes longer, so that its length must be synced as well. With
+// that some of what comes next is filled.
+func (s *Store) lengthen(a *active, b []byte) error {
+	a.filling.Lock()
+	defer a.filling.Unlock()
+	if _, err := a.file.WriteAt(b, a.size); err != nil {
+		return err
+	}
+	a.size += int64(len(b))
+	from := max(a.size, a.filled.Load())
+	end := max(from, a.size+min(max(0, s.options.Ahead), 8*fillStep))
+	if err := writeZeros(a.file, from, end-from); err != nil {
+		return err
+	}
+	if !s.options.NoSync {
+		if err := a.file.Sync(); err != nil {
 			return err
 		}
-		a.ahead += int64(n)
-		bytes -= int64(n)
+	}
+	a.filled.Store(end)
+	if s.filler != nil {
+		s.filler.want(a)
 	}
 	return nil
 }
@@ -157,6 +185,9 @@ func (s *Store) roll(first uint64) error {
 		}
 	}
 	s.active = next
+	if s.filler != nil {
+		s.filler.turnTo(next)
+	}
 	s.mu.Lock()
 	s.segments, s.parts = append(s.segments, next.segment), append(s.parts, m)
 	s.mu.Unlock()

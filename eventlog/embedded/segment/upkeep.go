@@ -7,68 +7,17 @@ import (
 	"iter"
 	"slices"
 	"sync"
-	"time"
 )
 
-// upkeep indexes closed segments and merges indexes, on a goroutine of its own.
+// upkeep indexes closed segments and merges indexes.
 type upkeep struct {
-	work  chan struct{} // capacity 1: there may be something to do
-	stop  chan struct{}
-	done  sync.WaitGroup
+	background
 	files sync.Mutex // held while files come and go
-}
-
-// retryAfter is how long a fault is waited out.
-const retryAfter = 10 * time.Second
-
-func (u *upkeep) start(s *Store) {
-	u.work, u.stop = make(chan struct{}, 1), make(chan struct{})
-	if s.options.ReadOnly {
-		return
-	}
-	u.done.Go(func() { u.run(s) })
-	u.wake()
-}
-
-func (u *upkeep) end() {
-	close(u.stop)
-	u.done.Wait()
-}
-
-func (u *upkeep) wake() {
-	select {
-	case u.work <- struct{}{}:
-	default:
-	}
-}
-
-func (u *upkeep) run(s *Store) {
-	for {
-		select {
-		case <-u.stop:
-			return
-		case <-u.work:
-		}
-		if err := s.tidy(); err != nil {
-			s.options.Fault(err)
-			select {
-			case <-u.stop:
-				return
-			case <-time.After(retryAfter):
-				u.wake()
-			}
-		}
-	}
 }
 
 // tidy does all there is to do, until the store is closed.
 func (s *Store) tidy() error {
-	for {
-		select {
-		case <-s.upkeep.stop:
-			return nil
-		default:
-		}
+	for !s.upkeep.ended() {
 		if seg := s.closable(); seg != nil {
 			if err := s.index(seg); err != nil {
 				return fmt.Errorf("index %s: %w", segmentName(seg.first), err)
@@ -83,6 +32,7 @@ func (s *Store) tidy() error {
 			return fmt.Errorf("merge the indexes of %d segments: %w", len(tables), err)
 		}
 	}
+	return nil
 }
 
 // closable is the first segment that will not grow and is not indexed.

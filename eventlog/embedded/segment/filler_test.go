@@ -1,0 +1,120 @@
+package segment
+
+import (
+	"errors"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/cockroachdb/pebble/v2/vfs"
+)
+
+// eventually waits for what happens in the background.
+func eventually(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !happened(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("not so after a minute: %s", what)
+		}
+	}
+}
+
+// aheadOf is how far a store's growing segment is filled ahead of what was written.
+func aheadOf(s *Store) int64 { return s.active.filled.Load() - s.active.size }
+
+func TestTheGrowingSegmentIsFilledAhead(t *testing.T) {
+	t.Parallel()
+	const ahead = 4 * fillStep
+	w := newWorld(t, vfs.NewMem(), Options{Bytes: 6 * fillStep, Ahead: ahead})
+	filled := func() bool { return aheadOf(w.store) > ahead-fillStep }
+	for range 3 { // segments
+		for first := w.store.segments; len(w.store.segments) == len(first); {
+			w.append([]string{"a"}, fillStep/2)
+			eventually(t, "enough is filled", filled)
+		}
+		info, err := w.fs.Stat(w.store.files.path(segmentName(w.store.active.segment.first)))
+		w.must(err)
+		if size := w.store.active.filled.Load(); info.Size() != size {
+			t.Errorf("the file has %d bytes, want %d", info.Size(), size)
+		}
+	}
+	w.reopen() // a segment that goes on is filled, too
+	eventually(t, "enough is filled", filled)
+	w.check()
+	w.must(w.store.Close())
+}
+
+// A writer that is faster than the filler, on a file system where both take their time, overwrites nothing and is not
+// overwritten.
+func TestAWriterMayOvertakeTheFiller(t *testing.T) {
+	t.Parallel()
+	w := &world{t: t, fs: vfs.Default, streams: map[string][]uint64{}, o: Options{Ahead: fillStep, Inspect: inspect, Name: name,
+		Fault: func(err error) { t.Errorf("in the background: %v", err) }}}
+	dir := t.TempDir()
+	open := func() {
+		s, err := Open(dir, w.o)
+		w.must(err)
+		w.store, w.group = s, s.NewGroup()
+	}
+	open()
+	for range 400 {
+		w.append([]string{"a", "b", "c"}, fillStep/16)
+	}
+	w.check()
+	w.must(w.store.Close())
+	open()
+	w.check()
+	w.must(w.store.Close())
+}
+
+// unfillable is a file system on which zeros alone cannot be written from a second handle on, as on one that is full.
+type unfillable struct {
+	vfs.FS
+	opened atomic.Int32
+}
+
+func (f *unfillable) OpenReadWrite(name string, category vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	file, err := f.FS.OpenReadWrite(name, category, o...)
+	if err == nil && strings.HasSuffix(name, segmentEnd) && f.opened.Add(1) > 1 {
+		return unwritable{file}, nil
+	}
+	return file, err
+}
+
+type unwritable struct{ vfs.File }
+
+func (unwritable) WriteAt([]byte, int64) (int, error) { return 0, errFull }
+
+var errFull = errors.New("no space left")
+
+func TestWhatCannotBeFilledAheadIsTold(t *testing.T) {
+	t.Parallel()
+	told := make(chan error, 1)
+	s, err := Open("", Options{FS: &unfillable{FS: vfs.NewMem()}, Ahead: 4 * fillStep, Inspect: inspect, Name: name, Fault: func(err error) { told <- err }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := s.NewGroup()
+	for i := range uint64(20) { // past what is filled at first
+		g.Begin(i + 1)
+		r := record("s", i, i+1, make([]byte, fillStep))
+		space, err := g.Add("s", i, len(r))
+		if err != nil {
+			t.Fatal(err)
+		}
+		copy(space, r)
+		if err := s.Append(g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := <-told; !errors.Is(err, errFull) {
+		t.Errorf("told %v, want that there is no space", err)
+	}
+	if _, err := s.Record(20); err != nil {
+		t.Error(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
