@@ -3,6 +3,7 @@ package segment
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -17,28 +18,24 @@ const fillStep = 256 << 10
 // error of the disk; an error of the filler's costs nothing but time, since the writer then fills the file itself.
 type filler struct {
 	background
-	files  *files
-	sync   bool
-	ahead  int64
-	least  int64        // what is worth a step
-	active chan *active // capacity 1: the segment that is to be filled, if it is another one
+	files *files
+	sync  bool
+	ahead int64
+	least int64                  // what is worth a step
+	next  atomic.Pointer[active] // what is to be filled
 
-	of   *active // whose file is open
+	of   *active // whose file is open; nil if none is
 	file vfs.File
 }
 
 func newFiller(s *Store) *filler {
 	return &filler{background: newBackground(), files: s.files, sync: !s.options.NoSync, ahead: s.options.Ahead,
-		least: max(1, min(fillStep, s.options.Ahead/2)), active: make(chan *active, 1)}
+		least: max(1, min(fillStep, s.options.Ahead/2))}
 }
 
 // turnTo lets another segment be filled. The writer calls it.
 func (f *filler) turnTo(a *active) {
-	select {
-	case <-f.active: // of one that the filler has not turned to
-	default:
-	}
-	f.active <- a
+	f.next.Store(a)
 	f.want(a)
 }
 
@@ -52,27 +49,27 @@ func (f *filler) want(a *active) {
 
 // fill writes zeros until there are enough.
 func (f *filler) fill() error {
-	select {
-	case next := <-f.active:
-		if err := f.open(next); err != nil {
-			return fmt.Errorf("fill %s: %w", segmentName(next.segment.first), err)
+	for more := true; more && !f.ended(); {
+		a := f.next.Load()
+		if a == nil {
+			return nil // the first one is being begun
 		}
-	default:
-	}
-	for more := f.of != nil; more && !f.ended() && len(f.active) == 0; {
-		var err error
-		if more, err = f.step(f.of); err != nil {
-			return fmt.Errorf("fill %s: %w", segmentName(f.of.segment.first), err)
+		err := f.open(a)
+		if err == nil {
+			more, err = f.step(a)
 		}
-	}
-	if len(f.active) > 0 {
-		f.wake()
+		if err != nil {
+			return fmt.Errorf("fill %s: %w", segmentName(a.segment.first), err)
+		}
 	}
 	return nil
 }
 
-// open turns to a segment.
+// open opens a segment's file, unless it is open.
 func (f *filler) open(a *active) error {
+	if f.of == a {
+		return nil
+	}
 	err := f.close()
 	file, openErr := f.files.fs.OpenReadWrite(f.files.path(segmentName(a.segment.first)), vfs.WriteCategoryUnspecified)
 	if openErr == nil {

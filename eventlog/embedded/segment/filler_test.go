@@ -118,3 +118,36 @@ func TestWhatCannotBeFilledAheadIsTold(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// unopenable is a file system on which nothing is opened to be written while it fails.
+type unopenable struct {
+	vfs.FS
+	fails bool
+}
+
+func (f *unopenable) OpenReadWrite(name string, category vfs.DiskWriteCategory, o ...vfs.OpenOption) (vfs.File, error) {
+	if f.fails {
+		return nil, errFull
+	}
+	return f.FS.OpenReadWrite(name, category, o...)
+}
+
+func TestASegmentThatCouldNotBeOpenedIsFilledLater(t *testing.T) {
+	t.Parallel()
+	fs := &unopenable{FS: vfs.NewMem()}
+	w := newWorld(t, fs, Options{Ahead: -1})
+	w.append([]string{"a"}, 10)
+	w.store.options.Ahead = 4 * fillStep
+	f := newFiller(w.store) // which nobody wakes but this test
+	f.turnTo(w.store.active)
+	fs.fails = true
+	if err := f.fill(); !errors.Is(err, errFull) {
+		t.Fatalf("got %v, want that nothing is opened", err)
+	}
+	fs.fails = false
+	w.must(f.fill())
+	if got := aheadOf(w.store); got <= 3*fillStep {
+		t.Errorf("%d bytes are filled ahead", got)
+	}
+	w.must(errors.Join(f.close(), w.store.Close()))
+}
