@@ -92,6 +92,13 @@ func (l *lane) enqueue(t *task) {
 	l.queue.insert(at, t)
 }
 
+// holds reports whether a delivery is in hand, or room is kept for it.
+func (l *lane) holds(id domain.DeliveryID) bool {
+	_, busy := l.busy[id]
+	_, kept := l.reserved[id]
+	return busy || kept
+}
+
 // room is how many deliveries the clock may offer now.
 func (l *lane) room() int {
 	room := l.cap() - l.running

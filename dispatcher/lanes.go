@@ -400,9 +400,7 @@ func (x *lanes) takeExpired(drop bool) []*task {
 func (x *lanes) reserve(l *lane, id domain.DeliveryID, attempts int) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	_, busy := l.busy[id]
-	_, kept := l.reserved[id]
-	if busy || kept || l.room() <= 0 || x.offered >= x.limits.Offered || x.made.stale(id, attempts) {
+	if l.holds(id) || l.room() <= 0 || x.offered >= x.limits.Offered || x.made.stale(id, attempts) {
 		return false
 	}
 	l.reserved[id] = time.Now()
@@ -410,13 +408,11 @@ func (x *lanes) reserve(l *lane, id domain.DeliveryID, attempts int) bool {
 	return true
 }
 
-// holds reports whether a delivery of a lane is in hand, or room is kept for it.
+// holds is the lane's holds for who does not hold the mutex.
 func (x *lanes) holds(l *lane, id domain.DeliveryID) bool {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	_, busy := l.busy[id]
-	_, kept := l.reserved[id]
-	return busy || kept
+	return l.holds(id)
 }
 
 // unreserve gives back room that reserve kept, if so, and wakes the clock when half of what it may offer has gone its way.

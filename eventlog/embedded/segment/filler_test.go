@@ -91,32 +91,19 @@ var errFull = errors.New("no space left")
 func TestWhatCannotBeFilledAheadIsTold(t *testing.T) {
 	t.Parallel()
 	told := make(chan error, 1)
-	s, err := Open("", Options{FS: &unfillable{FS: vfs.NewMem()}, Ahead: 4 * fillStep, Inspect: inspect, Name: name, Fault: func(err error) { told <- err }})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := s.NewGroup()
-	for i := range uint64(20) { // past what is filled at first
-		g.Begin(i + 1)
-		r := record("s", i, i+1, make([]byte, fillStep))
-		space, err := g.Add("s", i, len(r))
-		if err != nil {
-			t.Fatal(err)
-		}
-		copy(space, r)
-		if err := s.Append(g); err != nil {
-			t.Fatal(err)
-		}
+	fs := &unfillable{FS: vfs.NewMem()}
+	w := &world{t: t, fs: fs, streams: map[string][]uint64{}, o: Options{FS: fs, Ahead: 4 * fillStep, Inspect: inspect, Name: name,
+		Fault: func(err error) { told <- err }}}
+	w.must(fs.MkdirAll("log", 0o700))
+	w.open()
+	for range 20 { // past what is filled at first
+		w.append([]string{"s"}, fillStep)
 	}
 	if err := <-told; !errors.Is(err, errFull) {
 		t.Errorf("told %v, want that there is no space", err)
 	}
-	if _, err := s.Record(20); err != nil {
-		t.Error(err)
-	}
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
+	w.check()
+	w.must(w.store.Close())
 }
 
 // unopenable is a file system on which nothing is opened to be written while it fails.
