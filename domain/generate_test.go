@@ -87,7 +87,7 @@ func drawAttempt(t *rapid.T) Attempt {
 
 // drawHotFact makes a fact of any type that is written by hand.
 func drawHotFact(t *rapid.T) Fact {
-	switch rapid.IntRange(0, 3).Draw(t, "kind") {
+	switch rapid.IntRange(0, 4).Draw(t, "kind") {
 	case 0:
 		return &MessagePublished{
 			Organization: drawID[organizationKind](t, "organization"), EventType: drawText(t, "type"),
@@ -107,6 +107,8 @@ func drawHotFact(t *rapid.T) Fact {
 			f.Delay = &Delay{drawDuration(t, "scheduled"), drawDuration(t, "jitter"), drawDuration(t, "retry after")}
 		}
 		return f
+	case 3:
+		return &MessageTargets{MessageOf{drawID[organizationKind](t, "organization"), drawText(t, "type"), drawTime(t, "published")}, drawTargets(t, "targets")}
 	}
 	return &RetryDue{drawDeliveryOf(t), drawInt(t, "round"), drawInt(t, "number"), drawTime(t, "due"), drawUint(t, "revision")}
 }

@@ -27,6 +27,8 @@ func (t *tape) fact(f Fact) bool {
 	switch f := f.(type) {
 	case *MessagePublished:
 		t.messagePublished(f)
+	case *MessageTargets:
+		t.messageTargets(f)
 	case *AttemptSucceeded:
 		t.attempt(&f.Attempt)
 		t.lead(`}`)
@@ -45,6 +47,8 @@ func hotSize(f Fact) int {
 	switch f := f.(type) {
 	case *MessagePublished:
 		return 288 + len(f.Payload)*4/3 + 48*len(f.Targets) + 96*len(f.Withheld)
+	case *MessageTargets:
+		return 192 + 48*len(f.Targets)
 	case *AttemptFailed:
 		return 640 + len(f.Answer)*4/3
 	case *RetryDue:
@@ -76,6 +80,18 @@ func (t *tape) messagePublished(f *MessagePublished) {
 	t.withheld(f)
 	t.lead(`,"seen":`)
 	number(t, &f.Seen)
+	t.lead(`}`)
+}
+
+func (t *tape) messageTargets(f *MessageTargets) {
+	t.lead(`{"organization":"`)
+	identity(t, &f.Organization)
+	t.lead(`,"event_type":"`)
+	t.string(&f.EventType)
+	t.lead(`,"published_at":"`)
+	t.time(&f.PublishedAt)
+	t.lead(`,"targets":[`)
+	t.targets(&f.Targets)
 	t.lead(`}`)
 }
 
