@@ -23,6 +23,7 @@ func (x *projector) foldPublished(p placed, f *domain.MessagePublished) error {
 	if err != nil {
 		return err
 	}
+	x.expectParts(id, f)
 	of := f.Of(p.meta)
 	for _, t := range targets {
 		if s, ok := x.directory.subscriptions[t.Subscription]; ok && !s.state.Deleted && s.state.Organization == f.Organization {
@@ -104,7 +105,7 @@ func (x *projector) foldTargets(p placed, f *domain.MessageTargets) error {
 	if err != nil || corrected {
 		return err
 	}
-	return x.beginDeliveries(p, id, f.MessageOf, f.Targets)
+	return x.beginDeliveries(p, id, f.MessageOf, f.Targets, x.isNextPart(id, f.Targets))
 }
 
 // foldCorrected follows a correction. Usually it is the one that this fold asked for, and its deliveries stand.
@@ -120,6 +121,7 @@ func (x *projector) foldCorrected(p placed, f *domain.TargetsCorrected) error {
 	if corrected {
 		return x.settleCorrection(id)
 	}
+	delete(x.unfinished, id)
 	for _, sub := range f.Removed {
 		of := domain.DeliveryOf{Message: id, Subscription: sub, PublishedAt: domain.Time(f.PublishedAt)}
 		t, err := x.touch(&of, of.ID())
@@ -133,13 +135,13 @@ func (x *projector) foldCorrected(p placed, f *domain.TargetsCorrected) error {
 			}
 		}
 	}
-	return x.beginDeliveries(p, id, f.MessageOf, f.Added)
+	return x.beginDeliveries(p, id, f.MessageOf, f.Added, false)
 }
 
-// beginDeliveries begins those deliveries of a fact that are not there yet.
-func (x *projector) beginDeliveries(p placed, id domain.MessageID, of domain.MessageOf, targets []domain.Target) error {
+// beginDeliveries begins those deliveries of a fact that are not there yet; fresh says that none of them is.
+func (x *projector) beginDeliveries(p placed, id domain.MessageID, of domain.MessageOf, targets []domain.Target, fresh bool) error {
 	for _, t := range targets {
-		if err := x.begin(p, id, of, t); err != nil {
+		if err := x.begin(p, id, of, t, fresh); err != nil {
 			return err
 		}
 	}
@@ -155,8 +157,9 @@ func (x *projector) beginFresh(r *row, s *domain.Subscription) error {
 	return x.enqueue(r, s)
 }
 
-// begin begins a delivery unless it is there. Its subscription may have been closed since it was matched.
-func (x *projector) begin(p placed, id domain.MessageID, of domain.MessageOf, target domain.Target) error {
+// begin begins a delivery unless it is there, which is not looked up if it is fresh. Its subscription may have been closed
+// since it was matched.
+func (x *projector) begin(p placed, id domain.MessageID, of domain.MessageOf, target domain.Target, fresh bool) error {
 	s, err := x.anySubscription(target.Subscription)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errStore, err)
@@ -172,9 +175,10 @@ func (x *projector) begin(p placed, id domain.MessageID, of domain.MessageOf, ta
 		}
 		return nil
 	}
-	known, err := x.touch(&r.Of, r.id)
-	if err != nil || known != nil {
-		return err
+	if !fresh {
+		if known, err := x.touch(&r.Of, r.id); err != nil || known != nil {
+			return err
+		}
 	}
 	return x.beginFresh(r, &s)
 }

@@ -128,6 +128,93 @@ func TestPartsAddTargetsUnlessTheMessageIsCorrected(t *testing.T) {
 	}
 }
 
+func TestThePartsOfAMessageAreBegunWithoutLookingForThem(t *testing.T) {
+	t.Parallel()
+	s := newScribe(t)
+	org := s.organization("vantageclaw")
+	var subs []domain.SubscriptionID
+	var targets []domain.Target
+	for range 12 {
+		subs = append(subs, s.subscription(org, "a.b"))
+	}
+	slices.SortFunc(subs, compareIDs)
+	for _, sub := range subs {
+		targets = append(targets, domain.Target{Subscription: sub})
+	}
+	id := domain.MessageID(s.id())
+	of := s.publishAs(id, &domain.MessagePublished{Organization: org, EventType: "a.b", OccurredAt: s.now, Targets: targets[:2], Total: 9, Seen: 12})
+	x := folded(t, s)
+	part := func(targets ...domain.Target) (sought int64) {
+		t.Helper()
+		s.write(domain.MessageStream(id), &domain.MessageTargets{MessageOf: of, Targets: targets})
+		before := x.store.sought.Load()
+		foldOn(t, x, s)
+		return x.store.sought.Load() - before
+	}
+	const alone = 1 // whether the message was corrected
+	if n := part(targets[2:7]...); n != alone {
+		t.Errorf("a part was looked for %d times, want %d", n, alone)
+	}
+	if n := part(targets[7:9]...); n != alone {
+		t.Errorf("the last part was looked for %d times, want %d", n, alone)
+	}
+	if got := begun(t, x, id, of, subs...); !slices.Equal(got, []bool{true, true, true, true, true, true, true, true, true, false, false, false}) {
+		t.Errorf("begun to %v", got)
+	}
+	if n := part(targets[9:]...); n != alone+3 {
+		t.Errorf("what comes after the last part was looked for %d times, want %d", n, alone+3)
+	}
+}
+
+func TestAPartThatIsOutOfOrderBeginsNothingTwice(t *testing.T) {
+	t.Parallel()
+	for name, parts := range map[string][][]int{
+		"the same again":         {{2, 3}, {2, 3}, {4, 5}},
+		"one of an earlier part": {{2, 3}, {3, 4}, {4, 5}},
+		"not in order":           {{2, 4}, {5, 3}, {2, 5}},
+		"one twice":              {{2, 3, 3}, {4, 5, 4}},
+		"one of the first":       {{2, 1}, {3, 4}, {4, 5}},
+	} {
+		s := newScribe(t)
+		org := s.organization("vantageclaw")
+		var subs []domain.SubscriptionID
+		for range 6 {
+			subs = append(subs, s.subscription(org, "a.b"))
+		}
+		slices.SortFunc(subs, compareIDs)
+		id := domain.MessageID(s.id())
+		of := s.publishAs(id, &domain.MessagePublished{Organization: org, EventType: "a.b", OccurredAt: s.now,
+			Targets: []domain.Target{{Subscription: subs[0]}, {Subscription: subs[1]}}, Total: 6, Seen: 6})
+		ended := map[int]bool{0: true, 1: true}
+		s.succeed(deliveryTo(id, of, subs[0]), 1)
+		s.succeed(deliveryTo(id, of, subs[1]), 1)
+		x := folded(t, s)
+		for _, part := range parts {
+			f := &domain.MessageTargets{MessageOf: of}
+			for _, i := range part {
+				f.Targets = append(f.Targets, domain.Target{Subscription: subs[i]})
+			}
+			s.write(domain.MessageStream(id), f)
+			foldOn(t, x, s)
+			for _, i := range part {
+				if !ended[i] {
+					s.succeed(deliveryTo(id, of, subs[i]), 1)
+					ended[i] = true
+				}
+			}
+			foldOn(t, x, s)
+		}
+		for i := range ended {
+			if d := standing(t, x, deliveryTo(id, of, subs[i])); d.State != domain.Succeeded || d.Attempts != 1 {
+				t.Errorf("%s: the delivery to %d began anew: %+v", name, i, d)
+			}
+		}
+		if len(ended) != 6 || x.OpenDeliveries() != 0 {
+			t.Errorf("%s: %d ended, %d open", name, len(ended), x.OpenDeliveries())
+		}
+	}
+}
+
 func TestACorrectionThatWasNotAskedForHereIsFollowed(t *testing.T) {
 	t.Parallel()
 	s := newScribe(t)

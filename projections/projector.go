@@ -26,7 +26,9 @@ type projector struct {
 	now      func() time.Time
 	logger   zerolog.Logger
 	batch    *batch
-	decoded  []decodedFact
+	// unfinished are messages of which parts follow.
+	unfinished map[domain.MessageID]unfinished
+	decoded    []decodedFact
 	// number is that of the fact being folded, counted from the start of the log.
 	number   uint64
 	progress *progress
