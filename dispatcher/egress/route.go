@@ -2,8 +2,8 @@ package egress
 
 import "sync"
 
-// maxRoutes bounds the URLs whose parsed form is remembered.
-const maxRoutes = 4096
+// maxRoutes bounds the URLs whose parsed form is remembered, each of which takes some 500 bytes.
+const maxRoutes = 1 << 14
 
 // route is what a URL means for a request: where to, and how it begins.
 type route struct {
