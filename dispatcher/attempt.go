@@ -106,9 +106,22 @@ type attempt struct {
 	startedAt time.Time
 }
 
-// prepare opens, envelopes into body and signs. It reports false if there was an error, or if the delivery's round has been
-// ended by its subscription.
+// overtaken reports whether another node has attempted a task's delivery, or a new round begun, while the task waited for
+// its slot. This node itself keeps a delivery in hand that long.
+func (d *Dispatcher) overtaken(t *task) (bool, error) {
+	if d.Alone || t.queuedAt.IsZero() {
+		return false, nil
+	}
+	now, found, err := d.Fold.Delivery(t.of)
+	return !found || !now.Open() || now.Round != t.known.Round || now.Attempts != t.known.Attempts, err
+}
+
+// prepare opens, envelopes into body and signs. It reports false if there was an error, or if the attempt is no longer
+// wanted: somebody else made it, or its subscription has ended the delivery's round.
 func (d *Dispatcher) prepare(ctx context.Context, t *task, body *[]byte) (a attempt, wanted bool, err error) {
+	if overtaken, err := d.overtaken(t); overtaken || err != nil {
+		return a, false, err
+	}
 	s, ok := d.Fold.Subscription(t.of.Subscription)
 	if !ok || !s.Active() {
 		return a, false, nil

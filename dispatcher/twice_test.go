@@ -129,6 +129,45 @@ func TestADeliveryIsInHandUntilItsSuccessIsRecorded(t *testing.T) {
 	})
 }
 
+// What another node attempted while a task waited for its slot is not attempted again.
+func TestATaskThatWaitedIsLookedAtAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.limits = dispatcher.Limits{Lane: 1, LaneStart: 1, LaneFast: 1}
+		answers := make(chan struct{})
+		r.receiver = func(egress.Request) egress.Result { <-answers; return answer(200) }
+		r.start()
+		defer func() { r.stop() }()
+		org := r.organization("acme", "vantageclaw")
+		sub := r.subscribe(org, "https://example.com/hook")
+		r.publish(org, 1)
+		synctest.Wait()
+		waits := r.publish(org, 2)
+		synctest.Wait()
+		if got := len(r.got()); got != 1 {
+			t.Fatalf("%d requests, want that of the first message alone", got)
+		}
+		due, err := r.fold.Due(sub, time.Now().Add(domain.OfferGrace), 2, nil)
+		must(t, err)
+		for _, o := range due {
+			if o.Of.Message == waits {
+				_, _, err := r.commands.RecordOutcomeLater(t.Context(), commands.By{Actor: "another node"}, o.Delivery,
+					domain.Outcome{StartedAt: time.Now(), Status: 200, BodySHA256: []byte("sum")}, domain.Policy{}, eventlog.ID{1})()
+				must(t, err)
+			}
+		}
+		synctest.Wait()
+		close(answers)
+		time.Sleep(time.Hour)
+		if got := len(r.got()); got != 1 {
+			t.Errorf("%d requests, want 1: the second message was delivered by another node", got)
+		}
+		if n := len(only[*domain.AttemptSucceeded](r.facts())); n != 2 {
+			t.Errorf("%d successes recorded, want 2", n)
+		}
+	})
+}
+
 // slowFeed shows facts of one type, and all that follow, when it is told to.
 type slowFeed struct {
 	eventlog.Feed
