@@ -93,10 +93,13 @@ func (d *Dispatcher) finish(t *task, r result) *task {
 // ours reports whether an attempt failed for a reason of this process: its end, or its want of files and ports. Such
 // an attempt says nothing of the receiver and is not recorded; the fact is handed out again.
 func ours(sent egress.Result) bool {
-	return sent.Reason == reasonOf(egress.KindCanceled) || sent.Reason == reasonOf(egress.KindLocal)
+	return sent.Reason == canceledReason || sent.Reason == localReason
 }
 
-func reasonOf(k egress.Kind) string { return "http_error:" + string(k) }
+const (
+	canceledReason = "http_error:" + string(egress.KindCanceled)
+	localReason    = "http_error:" + string(egress.KindLocal)
+)
 
 // attempt is a signed request and what is to be recorded of it.
 type attempt struct {
