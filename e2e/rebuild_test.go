@@ -84,6 +84,8 @@ func TestARebuildUnderLoadSurvivesKills(t *testing.T) {
 		c.round(t, nil)
 	}
 	c.kill(t)
+	c.kills++
+	c.takeStock(t) // what the kill before cut off is attempted at once, and may be cut off again
 	c.args = []string{"--rebuild-rate", "1000000"}
 	c.start(t)
 	eventually(t, "the rebuild ends", func() bool { return !c.rebuilding(t, begun.StartedAt) })
