@@ -21,6 +21,7 @@ type filler struct {
 	files *files
 	sync  bool
 	ahead int64
+	bytes int64                  // what a segment has when it is closed: behind that nothing is filled
 	least int64                  // what is worth a step
 	next  atomic.Pointer[active] // what is to be filled
 
@@ -29,7 +30,7 @@ type filler struct {
 }
 
 func newFiller(s *Store) *filler {
-	return &filler{background: newBackground(), files: s.files, sync: !s.options.NoSync, ahead: s.options.Ahead,
+	return &filler{background: newBackground(), files: s.files, sync: !s.options.NoSync, ahead: s.options.Ahead, bytes: s.options.Bytes,
 		least: max(1, min(fillStep, s.options.Ahead/2))}
 }
 
@@ -41,8 +42,8 @@ func (f *filler) turnTo(a *active) {
 
 // want asks for what is missing ahead of the writer, who calls it, if that is worth a step.
 func (f *filler) want(a *active) {
-	if a.filled.Load()-a.size <= f.ahead-f.least {
-		a.wanted.Store(a.size + f.ahead)
+	if end := min(a.size+f.ahead, f.bytes); end-a.filled.Load() >= f.least {
+		a.wanted.Store(end)
 		f.wake()
 	}
 }

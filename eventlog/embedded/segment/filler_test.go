@@ -26,17 +26,28 @@ func aheadOf(s *Store) int64 { return s.active.filled.Load() - s.active.size }
 func TestTheGrowingSegmentIsFilledAhead(t *testing.T) {
 	t.Parallel()
 	const ahead = 4 * fillStep
-	w := newWorld(t, vfs.NewMem(), Options{Bytes: 6 * fillStep, Ahead: ahead})
-	filled := func() bool { return aheadOf(w.store) > ahead-fillStep }
+	const bytes, record = 6 * fillStep, fillStep / 2
+	w := newWorld(t, vfs.NewMem(), Options{Bytes: bytes, Ahead: ahead})
+	filled := func() bool {
+		return min(w.store.active.size+ahead, bytes)-w.store.active.filled.Load() < fillStep
+	}
+	sizeOf := func(s *segment) int64 {
+		info, err := w.fs.Stat(w.store.files.path(segmentName(s.first)))
+		w.must(err)
+		return info.Size()
+	}
 	for range 3 { // segments
 		for first := w.store.segments; len(w.store.segments) == len(first); {
-			w.append([]string{"a"}, fillStep/2)
+			w.append([]string{"a"}, record)
 			eventually(t, "enough is filled", filled)
 		}
-		info, err := w.fs.Stat(w.store.files.path(segmentName(w.store.active.segment.first)))
-		w.must(err)
-		if size := w.store.active.filled.Load(); info.Size() != size {
-			t.Errorf("the file has %d bytes, want %d", info.Size(), size)
+		if got, want := sizeOf(w.store.active.segment), w.store.active.filled.Load(); got != want {
+			t.Errorf("the file has %d bytes, want %d", got, want)
+		}
+		if closed := w.store.segments[:len(w.store.segments)-1]; len(closed) > 0 {
+			if got := sizeOf(closed[len(closed)-1]); got < bytes || got > bytes+2*record {
+				t.Errorf("a closed file has %d bytes, want no more zeros behind %d", got, bytes)
+			}
 		}
 	}
 	w.reopen() // a segment that goes on is filled, too

@@ -147,7 +147,7 @@ func (s *Store) lengthen(a *active, b []byte) error {
 	}
 	a.size += int64(len(b))
 	from := max(a.size, a.filled.Load())
-	end := max(from, a.size+min(max(0, s.options.Ahead), 8*fillStep))
+	end := max(from, min(a.size+min(max(0, s.options.Ahead), 8*fillStep), s.options.Bytes))
 	if err := writeZeros(a.file, from, end-from); err != nil {
 		return err
 	}
