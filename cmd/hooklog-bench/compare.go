@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -87,6 +88,31 @@ func (b *bench) compareSides(ctx context.Context, sides [2]*contender, start fun
 				spreadOf(theirs.of(logOf)).format("%.1f"), ratios(ours, theirs, logOf).format("%.3f"))
 		}
 	}
+	return b.compareTurns(ctx, sides)
+}
+
+// compareTurns sets latencies at the brisk rate against each other, in turns: at the same time either would wait for the
+// other's bursts, too.
+func (b *bench) compareTurns(ctx context.Context, sides [2]*contender) error {
+	if b.brisk == 0 {
+		return nil
+	}
+	var turns [2]part
+	for range b.rounds {
+		for i, s := range sides {
+			f, err := s.publishSteadily(ctx, briskRate, duration(b.brisk))
+			if err != nil {
+				return err
+			}
+			s.note(s.hooklog, f)
+			turns[i].rounds = append(turns[i].rounds, f)
+		}
+	}
+	fmt.Fprintf(b.out, "\n  At %.0f/s, %.3g s in turns, ms from publish to arrival:\n", float64(briskRate), b.brisk)
+	for _, p := range percentiles {
+		fmt.Fprintf(b.out, "  %s %s and %s; ratio %s\n", p.name, spreadOf(turns[0].of(p.of)).format("%.2f"),
+			spreadOf(turns[1].of(p.of)).format("%.2f"), ratios(&turns[0], &turns[1], p.of).format("%.2f"))
+	}
 	return nil
 }
 
@@ -96,4 +122,15 @@ func (c *contender) publish(ctx context.Context, batch int) (figures, error) {
 		return c.node.flow(c.bench, batch)(ctx)
 	}
 	return c.flow(c.server.process, c.server.publisher(slug, c.key, c.options, batch, 1))(ctx)
+}
+
+// publishSteadily measures one contender at a rate.
+func (c *contender) publishSteadily(ctx context.Context, rate float64, length time.Duration) (figures, error) {
+	s, key := c.server, c.key
+	if c.node != nil {
+		s, key = c.node.server, c.node.key
+	}
+	p := s.publisher(slug, key, c.options, 1, 1)
+	defer p.poster.close()
+	return measureFlow(ctx, c.receiver, s.process, 1, func(run int) (int, error) { return p.pace(ctx, run, rate, length) })
 }

@@ -7,6 +7,19 @@ import (
 	"time"
 )
 
+// briskRate is the brisk one of the steady rates, messages a second.
+const briskRate = 5000
+
+// percentiles are what is shown of latencies, in milliseconds.
+var percentiles = []struct {
+	name string
+	of   func(figures) float64
+}{
+	{"p50", func(f figures) float64 { return ms(f.Latency.P50) }},
+	{"p90", func(f figures) float64 { return ms(f.Latency.P90) }},
+	{"p99", func(f figures) float64 { return ms(f.Latency.P99) }},
+}
+
 // measureRates compares the way from publish to arrival at two steady rates, a gentle and a brisk one, with what the disk
 // takes at such a rate: Hooklog waits for it, the relay does not.
 func (b *bench) measureRates(ctx context.Context) error {
@@ -16,7 +29,7 @@ func (b *bench) measureRates(ctx context.Context) error {
 	for _, r := range []struct {
 		rate    float64
 		seconds float64
-	}{{50, b.gentle}, {5000, b.brisk}} {
+	}{{50, b.gentle}, {briskRate, b.brisk}} {
 		if r.seconds == 0 {
 			continue
 		}

@@ -74,7 +74,7 @@ func parseOptions(args []string) (options, error) {
 	flags.IntVar(&o.rounds, "rounds", 5, "`NUMBER` of interleaved rounds")
 	flags.Float64Var(&o.seconds, "seconds", 4, "`SECONDS` of publishing in each part of a round")
 	flags.Float64Var(&o.gentle, "gentle", 16, "speed: `SECONDS` at 50 messages a second, of relay and Hooklog each; 0 leaves it out")
-	flags.Float64Var(&o.brisk, "brisk", 5, "speed: `SECONDS` at 5,000 messages a second, of relay and Hooklog each; 0 leaves it out")
+	flags.Float64Var(&o.brisk, "brisk", 5, "speed, compare: `SECONDS` at 5,000 messages a second, of relay and Hooklog, or of either program in turn; 0 leaves it out")
 	flags.IntVar(&o.connections, "connections", 64, "`NUMBER` of publisher connections")
 	flags.StringVar(&o.only, "only", "", "speed, esdb: measure only the `PARTS` of a round whose letters are given, for profiling: a loop, b relay, c single, d batches; esdb, on a log node: e single, f batches")
 	flags.IntVar(&o.fanOut, "fan-out", 10_000, "fan-out: `NUMBER` of subscriptions that get each message; a tenth of them is measured, too")
