@@ -13,6 +13,7 @@ import (
 
 func main() {
 	giveDiskItsPlace()
+	collectLater()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// Once asked to stop, signals are the system's again: the second one ends the process at once.
 	context.AfterFunc(ctx, stop)

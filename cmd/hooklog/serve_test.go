@@ -402,12 +402,18 @@ func TestTheDiskTakesNoProcessorAway(t *testing.T) {
 		if page := fetch(t, s.operator+"/metrics"); !strings.Contains(page, fmt.Sprintf("go_sched_gomaxprocs_threads %d\n", want)) {
 			t.Errorf("with %s there are not %d places for running code", variable, want)
 		}
-		if err := c.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
-		}
-		if err := c.Wait(); err != nil {
-			t.Error(err)
-		}
+		terminate(t, c)
+	}
+}
+
+// terminate lets a server of serveApart end as it should.
+func terminate(t *testing.T, c *exec.Cmd) {
+	t.Helper()
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 // What the tail keeps in memory at most, besides the newest group.
 const (
 	tailEvents = 32 << 10
-	tailBytes  = 16 << 20
+	tailBytes  = 8 << 20
 )
 
 // tail is the durable end of the log: where it ends, who waits for it to grow, and its last events, so that who follows
