@@ -22,7 +22,7 @@ var measures = []measure{
 	{"speed", "deliveries/s, CPU and latency beside a bare relay and a bare loop", (*bench).measureSpeed},
 	{"isolation", "what receivers that hang or drip do to the others of their organization", (*bench).measureIsolation},
 	{"isolation-apart", "what receivers that hang do to another organization's", (*bench).measureIsolationApart},
-	{"compare", "two programs at the same time, under the same load: what a delivery costs either", (*bench).measureCompare},
+	{"compare", "two programs at the same time, under the same load: what a delivery costs either; then their latency, in turns", (*bench).measureCompare},
 	{"compare-esdb", "the same with a log node for each, through EventStoreDB's protocol", (*bench).measureCompareESDB},
 	{"rebuild", "what rebuilding all read models does to deliveries", (*bench).measureRebuild},
 	{"esdb", "Hooklog on a log node, through EventStoreDB's protocol, beside Hooklog on its own log", (*bench).measureESDB},
