@@ -38,7 +38,7 @@ func Skippable(err error) bool {
 
 // factKind says how one recorded type is read.
 type factKind struct {
-	decode func(data []byte, outline bool) (Fact, error)
+	decode func(data []byte, how depth) (Fact, error)
 	// authenticated facts give power or speak for a platform; they count only with a good MAC.
 	authenticated bool
 }
@@ -51,10 +51,10 @@ type pointerTo[T any] interface {
 
 func plain[T any, P pointerTo[T]]() (string, factKind) {
 	hot := isHot(P(new(T)))
-	return P(nil).FactType(), factKind{decode: func(data []byte, outline bool) (Fact, error) {
+	return P(nil).FactType(), factKind{decode: func(data []byte, how depth) (Fact, error) {
 		f := P(new(T))
 		if hot {
-			if readHot(f, data, outline) {
+			if readHot(f, data, how) {
 				return f, nil
 			}
 			f = P(new(T))
@@ -204,7 +204,7 @@ func (c *Codec) Decode(at Place, typ string, data, metadata []byte) (Fact, Meta,
 	if d := c.memo.get(at, data, metadata); d != nil && d.typ == typ {
 		return d.fact, d.meta, nil
 	}
-	f, m, err := c.decode(at, typ, data, metadata, false)
+	f, m, err := c.decode(at, typ, data, metadata, whole)
 	if err == nil {
 		c.memo.put(&decoded{at: at, typ: typ, data: data, metadata: metadata, fact: f, meta: m}, 1)
 	}
@@ -212,12 +212,13 @@ func (c *Codec) Decode(at Place, typ string, data, metadata []byte) (Fact, Meta,
 }
 
 // Outline is Decode for who folds a long stretch of the past: the fact may lack its members of bytes (the sealed payload,
-// hashes, what a receiver answered), which are checked only; and it is not kept, as nobody else is about to read it.
+// hashes, what a receiver answered), and its metadata correlation and causation, which are checked only, by the MAC if there
+// is one; and it is not kept, as nobody else is about to read it.
 func (c *Codec) Outline(at Place, typ string, data, metadata []byte) (Fact, Meta, error) {
-	return c.decode(at, typ, data, metadata, true)
+	return c.decode(at, typ, data, metadata, outline)
 }
 
-func (c *Codec) decode(at Place, typ string, data, metadata []byte, outline bool) (Fact, Meta, error) {
+func (c *Codec) decode(at Place, typ string, data, metadata []byte, how depth) (Fact, Meta, error) {
 	if !strings.HasPrefix(typ, TypePrefix) {
 		return nil, Meta{}, ErrForeign
 	}
@@ -232,11 +233,14 @@ func (c *Codec) decode(at Place, typ string, data, metadata []byte, outline bool
 	if k.authenticated && !c.authentic(at, typ, data, metadata) {
 		return nil, Meta{}, fmt.Errorf("%w: %s on %q", ErrForged, typ, at.Stream)
 	}
-	m, err := decodeMeta(metadata)
+	if k.authenticated && how == outline {
+		how = attested
+	}
+	m, err := decodeMeta(metadata, how)
 	if err != nil {
 		return nil, Meta{}, fmt.Errorf("%w: %s: %w", ErrMalformed, typ, err)
 	}
-	f, err := k.decode(converted, outline)
+	f, err := k.decode(converted, how)
 	if err != nil {
 		return nil, Meta{}, fmt.Errorf("%w: %s: %w", ErrMalformed, typ, err)
 	}

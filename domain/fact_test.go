@@ -41,7 +41,7 @@ func (k testKeys) VerifyMAC(mac []byte, parts ...[]byte) error {
 func emptyFacts() map[string]Fact {
 	all := map[string]Fact{}
 	for name, k := range factKinds {
-		f, err := k.decode([]byte("{}"), false)
+		f, err := k.decode([]byte("{}"), whole)
 		if err != nil {
 			panic(name + ": " + err.Error())
 		}

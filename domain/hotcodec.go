@@ -14,8 +14,8 @@ func writeHot(b []byte, f Fact) ([]byte, bool) {
 
 // readHot reads data into f, a zero fact, if it is exactly what writeHot appends. Otherwise f is spoilt. In outline the
 // members of bytes are checked and left out.
-func readHot(f Fact, data []byte, outline bool) bool {
-	t := tape{text: data, reading: true, outline: outline}
+func readHot(f Fact, data []byte, how depth) bool {
+	t := tape{text: data, reading: true, depth: how}
 	return t.fact(f) && !t.bad && len(t.text) == 0
 }
 
@@ -209,10 +209,10 @@ func (t *tape) meta(m *Meta) {
 		t.string(&m.Actor)
 	}
 	if t.has(`,"correlation":"`, m.Correlation != "") {
-		t.string(&m.Correlation)
+		t.remark(&m.Correlation)
 	}
 	if t.has(`,"causation":"`, m.Causation != "") {
-		t.string(&m.Causation)
+		t.remark(&m.Causation)
 	}
 }
 
@@ -225,8 +225,8 @@ func writeHotMeta(b []byte, m Meta) ([]byte, bool) {
 }
 
 // readHotMeta reads what writeHotMeta writes, with or without a MAC.
-func readHotMeta(b []byte) (m Meta, ok bool) {
-	t := tape{text: b, reading: true}
+func readHotMeta(b []byte, how depth) (m Meta, ok bool) {
+	t := tape{text: b, reading: true, depth: how}
 	t.meta(&m)
 	if t.has(macOpen, false) {
 		t.bad = !plainText(t.quoted()) || t.bad

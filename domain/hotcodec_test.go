@@ -69,7 +69,7 @@ func TestWhatIsReadByHandIsWhatEncodingJSONReads(t *testing.T) {
 // sameReading demands that text, if it is read by hand, is read by encoding/json too, as the same fact.
 func sameReading(t interface{ Fatalf(string, ...any) }, of Fact, text []byte) {
 	got, want := zeroOf(of), zeroOf(of)
-	if !readHot(got, text, false) {
+	if !readHot(got, text, whole) {
 		return
 	}
 	if err := json.Unmarshal(text, want); err != nil {
@@ -87,20 +87,50 @@ func TestAnOutlineLacksBytesOnly(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		changed := bytes.Clone(text)
-		changed[rapid.IntRange(0, len(text)-1).Draw(t, "place")] = rapid.Byte().Draw(t, "byte")
-		for _, text := range [][]byte{text, changed} {
-			whole, outline := zeroOf(f), zeroOf(f)
-			if read := readHot(whole, text, false); read != readHot(outline, text, true) {
-				t.Fatalf("read whole: %v, in outline: %v\n%s", read, !read, text)
-			} else if !read {
-				continue
-			}
-			if dropBytes(whole); !reflect.DeepEqual(outline, whole) {
-				t.Fatalf("in outline\n%+v\nwant\n%+v\n%s", outline, whole, text)
-			}
-		}
+		sameOutline(t, f, text, outline)
+		sameOutline(t, f, text, attested)
+		text[rapid.IntRange(0, len(text)-1).Draw(t, "place")] = rapid.Byte().Draw(t, "byte")
+		sameOutline(t, f, text, outline)
 	})
+}
+
+// sameOutline demands that text is read as deep as said if it is read whole, and as the same fact but for its bytes.
+func sameOutline(t interface{ Fatalf(string, ...any) }, of Fact, text []byte, how depth) {
+	want, got := zeroOf(of), zeroOf(of)
+	if read := readHot(want, text, whole); read != readHot(got, text, how) {
+		t.Fatalf("read whole: %v, in outline: %v\n%s", read, !read, text)
+	} else if !read {
+		return
+	}
+	if dropBytes(want); !reflect.DeepEqual(got, want) {
+		t.Fatalf("in outline\n%+v\nwant\n%+v\n%s", got, want, text)
+	}
+}
+
+func TestAnOutlineOfMetadataLacksRemarksOnly(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text, err := appendJSON(nil, drawMeta(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sameMetaOutline(t, text, outline)
+		sameMetaOutline(t, text, attested)
+		text[rapid.IntRange(0, len(text)-1).Draw(t, "place")] = rapid.Byte().Draw(t, "byte")
+		sameMetaOutline(t, text, outline)
+	})
+}
+
+// sameMetaOutline is sameOutline for metadata.
+func sameMetaOutline(t interface{ Fatalf(string, ...any) }, text []byte, how depth) {
+	want, read := readHotMeta(text, whole)
+	got, also := readHotMeta(text, how)
+	if read != also && (read || how == outline) {
+		t.Fatalf("read whole: %v, in outline: %v\n%s", read, also, text)
+	}
+	want.Correlation, want.Causation = "", ""
+	if read && got != want {
+		t.Fatalf("in outline\n%+v\nwant\n%+v\n%s", got, want, text)
+	}
 }
 
 // dropBytes empties the members that an outline lacks.
@@ -135,13 +165,13 @@ func TestTheHandIsTaken(t *testing.T) {
 			continue
 		}
 		got := zeroOf(f)
-		if !readHot(got, data, false) || !reflect.DeepEqual(got, f) {
+		if !readHot(got, data, whole) || !reflect.DeepEqual(got, f) {
 			t.Errorf("%T read by hand: got %+v, want %+v", f, got, f)
 		}
 	}
 	for _, m := range []Meta{{At: noon}, ordinaryMeta} {
 		text, ok := writeHotMeta(nil, m)
-		got, read := readHotMeta(text)
+		got, read := readHotMeta(text, whole)
 		if !ok || !read || got != m {
 			t.Errorf("metadata by hand: written %v %s, read %v %+v, want %+v", ok, text, read, got, m)
 		}
@@ -153,7 +183,7 @@ func TestOtherSpellingsAreLeftToEncodingJSON(t *testing.T) {
 	message := `{"organization":"org_00000000-0000-0000-0000-000000000000","event_type":"a","occurred_at":"2026-05-23T18:00:00Z",` +
 		`"payload":"QUJD","payload_sha256":"","targets":["wh_00000000-0000-0000-0000-000000000000@1"],"total":1,` +
 		`"withheld":[{"subscription":"wh_00000000-0000-0000-0000-000000000000","why":"disabled"}],"seen":1}`
-	if !readHot(&MessagePublished{}, []byte(message), false) {
+	if !readHot(&MessagePublished{}, []byte(message), whole) {
 		t.Fatalf("the plain spelling is not read by hand: %s", message)
 	}
 	for _, change := range [][2]string{
@@ -171,7 +201,7 @@ func TestOtherSpellingsAreLeftToEncodingJSON(t *testing.T) {
 		if text == message {
 			t.Fatalf("%q does not occur", change[0])
 		}
-		if readHot(&MessagePublished{}, []byte(text), false) {
+		if readHot(&MessagePublished{}, []byte(text), whole) {
 			t.Errorf("%q for %q is read by hand", change[1], change[0])
 		}
 	}
@@ -189,7 +219,7 @@ func FuzzReadHot(f *testing.F) {
 		for _, of := range newHot() {
 			sameReading(t, of, text)
 		}
-		got, ok := readHotMeta(text)
+		got, ok := readHotMeta(text, whole)
 		if !ok {
 			return
 		}
@@ -257,7 +287,7 @@ func BenchmarkRead(b *testing.B) {
 		b.Run(name+"/hand", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if !readHot(zeroOf(f), data, false) {
+				if !readHot(zeroOf(f), data, whole) {
 					b.Fatal("left to encoding/json")
 				}
 			}
@@ -294,7 +324,7 @@ func BenchmarkCodec(b *testing.B) {
 		b.Run(name+"/decode", func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := codec.decode(Place{"hl_message-x", id, 0}, e.Type, e.Data, e.Metadata, false); err != nil {
+				if _, _, err := codec.decode(Place{"hl_message-x", id, 0}, e.Type, e.Data, e.Metadata, whole); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -50,22 +50,21 @@ func (c *Codec) seal(at Place, e Encoded) []byte {
 
 // authentic checks the MAC at the end of the metadata over the bytes as they were when it was made.
 func (c *Codec) authentic(at Place, typ string, data, metadata []byte) bool {
-	open := bytes.LastIndex(metadata, []byte(macOpen))
-	if open < 0 || !bytes.HasSuffix(metadata, []byte(macClose)) {
-		return false
-	}
-	text := metadata[open+len(macOpen):]
-	if len(text) < len(macClose) || len(text) > macSize {
+	rest, closed := bytes.CutSuffix(metadata, []byte(macClose))
+	begin := bytes.LastIndexByte(rest, '"') + 1
+	text, before := rest[begin:], rest[:begin]
+	before, named := bytes.CutSuffix(before, []byte(macOpen))
+	if !closed || !named || len(text) > macSize {
 		return false
 	}
 	s := c.borrow()
 	defer c.giveBack(s)
-	n, err := macText.Decode(s.mac[:], text[:len(text)-len(macClose)])
+	n, err := macText.Decode(s.mac[:], text)
 	if err != nil {
 		return false
 	}
 	s.lay(at, typ, data)
-	s.meta = append(append(s.meta[:0], metadata[:open]...), '}')
+	s.meta = append(append(s.meta[:0], before...), '}')
 	s.parts[5] = s.meta
 	return c.keys.VerifyMAC(s.mac[:n], s.parts[:]...) == nil
 }

@@ -32,13 +32,19 @@ func encodeMeta(b []byte, m Meta) (text []byte, plain bool, err error) {
 	return text, false, nil
 }
 
-func decodeMeta(b []byte) (Meta, error) {
-	m, ok := readHotMeta(b)
+func decodeMeta(b []byte, how depth) (Meta, error) {
+	m, ok := readHotMeta(b, how)
 	if !ok {
-		m = Meta{}
-		if err := json.Unmarshal(b, &m); err != nil {
-			return Meta{}, fmt.Errorf("decode metadata: %w", err)
-		}
+		return decodeOtherMeta(b)
+	}
+	m.At = Time(m.At)
+	return m, nil
+}
+
+// decodeOtherMeta reads metadata in any spelling. It is apart because what encoding/json fills lies on the heap.
+func decodeOtherMeta(b []byte) (m Meta, err error) {
+	if err := json.Unmarshal(b, &m); err != nil {
+		return Meta{}, fmt.Errorf("decode metadata: %w", err)
 	}
 	m.At = Time(m.At)
 	return m, nil

@@ -15,10 +15,20 @@ type tape struct {
 	// text is what was written so far, or what is still to be read.
 	text    []byte
 	reading bool
-	// outline says that bytes are checked and not read.
-	outline bool
+	depth   depth
 	bad     bool
 }
+
+// depth is how much of a text is read.
+type depth byte
+
+const (
+	whole depth = iota
+	// outline says that bytes and remarks are checked and not read.
+	outline
+	// attested is outline of a text that has a good MAC: they are as they were written, and passed over.
+	attested
+)
 
 // lead is what stands before a value: the name of a member and the punctuation around it.
 func (t *tape) lead(s string) {
@@ -101,14 +111,27 @@ func plainUnicode(s string) bool {
 	return true
 }
 
+// remark is string for a text that an outline leaves out.
+func (t *tape) remark(v *string) {
+	if t.depth == whole {
+		t.string(v)
+		return
+	}
+	s := t.quoted()
+	t.bad = t.bad || t.depth == outline && !plainText(s)
+}
+
 // time is string for a time.
 func (t *tape) time(v *time.Time) {
-	var err error
 	if t.reading {
-		err = v.UnmarshalText(t.quoted())
-	} else if t.text, err = v.AppendText(t.text); err == nil {
-		t.text = append(t.text, '"')
+		var ok bool
+		*v, ok = readTime(t.quoted())
+		t.bad = t.bad || !ok
+		return
 	}
+	var err error
+	t.text, err = v.AppendText(t.text)
+	t.text = append(t.text, '"')
 	t.bad = t.bad || err != nil
 }
 
@@ -120,8 +143,8 @@ func (t *tape) base64(v *[]byte) {
 		return
 	}
 	s := t.quoted()
-	if t.outline {
-		t.bad = t.bad || !plainBase64(s)
+	if t.depth != whole {
+		t.bad = t.bad || t.depth == outline && !plainBase64(s)
 		return
 	}
 	b := make([]byte, base64.StdEncoding.DecodedLen(len(s)))

@@ -9,8 +9,8 @@ import (
 
 const (
 	// aheadBatches is how many batches of the feed who reads ahead has read and not folded, besides the one that is being
-	// read: enough for reading and folding not to wait for each other, and at most some MiB.
-	aheadBatches = 4
+	// read: enough for reading to go on while a batch is committed, and at most 16 MiB.
+	aheadBatches = 16
 	// gatherFacts is how many facts who reads ahead commits together: a row that several of them change is written once
 	// then, and Pebble takes in a large batch at less cost. A crash makes it fold again what was not committed.
 	gatherFacts = 8 << 10

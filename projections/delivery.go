@@ -13,9 +13,9 @@ import (
 // touchFor returns the row that a fact of a delivery is about. Only messages begin deliveries: a fact of one that was
 // never begun is nobody's.
 func (x *projector) touchFor(p placed, of domain.DeliveryOf) (*row, error) {
-	id := of.ID()
-	if named, ok := domain.DeliveryOfStream(p.Stream); !ok || named != id {
-		return nil, fmt.Errorf("%w: not the delivery's stream", errMisplaced)
+	id, ok := domain.DeliveryOfStream(p.Stream)
+	if !ok {
+		return nil, fmt.Errorf("%w: not a delivery's stream", errMisplaced)
 	}
 	t, err := x.touch(&of, id)
 	if err != nil {
@@ -23,6 +23,9 @@ func (x *projector) touchFor(p placed, of domain.DeliveryOf) (*row, error) {
 	}
 	if t == nil {
 		return nil, fmt.Errorf("%w: a delivery that no message began", errMisplaced)
+	}
+	if begun := t.row.Of; begun.Message != of.Message || begun.Subscription != of.Subscription {
+		return nil, fmt.Errorf("%w: not the delivery's stream", errMisplaced)
 	}
 	return t.row, nil
 }
