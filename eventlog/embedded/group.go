@@ -69,8 +69,10 @@ type group struct {
 }
 
 func newGroup(l *Log, settings eventlog.Group, checkpoint uint64, parked int) *group {
+	source := newSource(l, checkpoint)
+	source.spare = make(chan *room, 1)
 	return &group{
-		log: l, settings: settings, source: newSource(l, checkpoint),
+		log: l, settings: settings, source: source,
 		wake: make(chan struct{}, 1), broken: make(chan struct{}),
 		read: checkpoint, stored: checkpoint, parked: parked,
 		toReplay: true, replaying: make(map[uint64]struct{}),
@@ -430,13 +432,18 @@ func (g *group) readAhead() (bool, error) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	release := g.source.release()
 	for i := range events {
 		if !g.admits(events[i].Type) {
 			continue
 		}
+		release = nil // the event keeps hold of the batch's memory
 		it := &item{event: events[i], position: low(events[i].Position)}
 		g.window.push(it)
 		g.queueLocked(it)
+	}
+	if release != nil {
+		release()
 	}
 	g.read = g.source.after
 	if len(events) > 0 {

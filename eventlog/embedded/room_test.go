@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 
@@ -88,4 +91,52 @@ func checkNumbers(t *testing.T, events []eventlog.Recorded, next int) int {
 		next++
 	}
 	return next
+}
+
+// A group that passes over whole batches reads into their memory again, but not into that of what it hands out.
+func TestWhatAGroupHandsOutStaysAsItIs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many = 5000
+		disk := vfs.NewMem()
+		g := eventlog.Group{Name: "g", TypePrefixes: []string{"12", "49"}, MessageTimeout: time.Minute, MaxRetries: 3}
+		consumeUntilStill(t, disk, g, nil) // which makes the group: it begins at the head
+		writeNumbers(t, disk, many)
+		var mu sync.Mutex
+		handed := map[string]string{}
+		consumeUntilStill(t, disk, g, func(ctx context.Context, h eventlog.Handed) eventlog.Verdict {
+			<-ctx.Done() // when the group has read everything
+			mu.Lock()
+			defer mu.Unlock()
+			handed[h.Type] = string(h.Data)
+			return eventlog.Ack
+		})
+		for n, data := range handed {
+			if want := `{"n":` + n + `}`; data != want {
+				t.Errorf("event %s: got %s, want %s", n, data, want)
+			}
+		}
+		if want := 2 * (1 + 10 + 100); len(handed) != want { // 12, 120 to 129 and 1200 to 1299, and as many with 49
+			t.Errorf("%d events, want %d", len(handed), want)
+		}
+	})
+}
+
+// consumeUntilStill opens the log and lets a consumer join until nothing happens any more.
+func consumeUntilStill(t *testing.T, disk vfs.FS, g eventlog.Group, handle func(context.Context, eventlog.Handed) eventlog.Verdict) {
+	t.Helper()
+	log, err := embedded.Open("log", embedded.Options{FS: disk})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, leave := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- log.Consume(ctx, g, 1000, handle) }()
+	synctest.Wait()
+	leave()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
 }
