@@ -179,9 +179,12 @@ func (g *grown) time(what string, do func(i int) error) error {
 	return nil
 }
 
-// askInTurn asks both servers for the same things.
+// askInTurn asks both servers for the same things, once they have merged what they put off while they folded.
 func (b *bench) askInTurn(ctx context.Context, both ...*grown) error {
 	for _, g := range both {
+		if err := g.rest(ctx); err != nil {
+			return err
+		}
 		if err := g.goDeep(ctx); err != nil {
 			return fmt.Errorf("go far down the list of the %s log: %w", g.name, err)
 		}

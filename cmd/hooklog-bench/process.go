@@ -108,6 +108,27 @@ func (p *process) cpu() (time.Duration, error) {
 	return time.Duration(user+system) * (time.Second / ticks), errors.Join(err1, err2)
 }
 
+// restful is how much of a processor a process at rest uses at most.
+const restful = 0.05
+
+// rest waits until the process is at rest for a second.
+func (p *process) rest(ctx context.Context) error {
+	for began := time.Now(); time.Since(began) < patience; {
+		before, err := p.cpu()
+		if err != nil {
+			return err
+		}
+		if err := pause(ctx, time.Second); err != nil {
+			return err
+		}
+		after, err := p.cpu()
+		if err != nil || (after-before).Seconds() <= restful {
+			return err
+		}
+	}
+	return fmt.Errorf("the %s did not come to rest within %v", p.name, patience)
+}
+
 // memory is the resident size of the process now and at its highest, in bytes.
 func (p *process) memory() (now, highest int64, err error) {
 	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
