@@ -56,7 +56,7 @@ type dueRow struct {
 	key     [dueKeySize]byte
 }
 
-// hugeBatch is the number of rows from which on the map is made anew, because emptying it costs what it once held.
+// hugeBatch is the number of rows from which on the map is made anew, since it keeps the memory of what it once held.
 const hugeBatch = 4096
 
 func newBatch(s *store, place []byte, at checkpoint) *batch {
@@ -89,7 +89,9 @@ func (b *batch) reset() {
 	if len(b.rows) > hugeBatch {
 		b.rows, b.touched = map[domain.DeliveryID]*touchedRow{}, nil
 	}
-	clear(b.rows)
+	for _, t := range b.touched { // clear would cost what the map once held, and most batches are small
+		delete(b.rows, t.row.id)
+	}
 	clear(b.touched)
 	clear(b.health)
 	clear(b.closed)
