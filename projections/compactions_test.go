@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"encoding/binary"
+	"strings"
 	"testing"
 	"time"
 
@@ -97,6 +98,44 @@ func TestFewLookupsLetMergesWait(t *testing.T) {
 	if !x.store.compactions.held.Load() {
 		t.Error("merges are not held back")
 	}
+}
+
+// TestAStartDoesNotWaitForMerges opens a store of which much is to be merged, while no merge comes to an end.
+func TestAStartDoesNotWaitForMerges(t *testing.T) {
+	t.Parallel()
+	disk := vfs.NewMem()
+	x := openOn(t, disk)
+	x.store.sought.Store(0)
+	x.store.holdMerges(1)
+	writeRuns(t, x, 2*gatheredRuns)
+	mergesNothing(t, x, 2*gatheredRuns)
+	closeFold(t, x)
+	writable := make(chan struct{})
+	opened := make(chan *Fold, 1)
+	go func() { opened <- openOn(t, withoutTables{disk, writable}) }()
+	select {
+	case x = <-opened:
+		close(writable)
+	case <-time.After(time.Minute):
+		close(writable)
+		x = <-opened
+		t.Error("it waited for a merge")
+	}
+	defer closeFold(t, x)
+	merged(t, x)
+}
+
+// withoutTables is a file system on which no table is written until that is allowed.
+type withoutTables struct {
+	vfs.FS
+	allowed chan struct{}
+}
+
+func (f withoutTables) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if strings.HasSuffix(name, ".sst") {
+		<-f.allowed
+	}
+	return f.FS.Create(name, category)
 }
 
 // However folding the past ends, merges are not held back any more; and while it lasts they are.

@@ -57,6 +57,7 @@ func openStore(dir string, fs vfs.FS, logger zerolog.Logger) (*store, error) {
 		return nil, fmt.Errorf("make the folder of the read models: %w", err)
 	}
 	c := newCompactions()
+	c.held.Store(true) // because Open waits for the merges that it begins, which may take seconds
 	sought := new(atomic.Int64)
 	p := &pacing{held: c.held, sought: sought}
 	o := storeOptions(pacedFS{fs, p}, logger)
@@ -66,6 +67,7 @@ func openStore(dir string, fs vfs.FS, logger zerolog.Logger) (*store, error) {
 		return nil, fmt.Errorf("open the read models in %s (they may be deleted: they are folded from the log again): %w", dir, err)
 	}
 	p.db.Store(db)
+	c.letGo()
 	return &store{db, c, p, sought, new(atomic.Int64)}, nil
 }
 
