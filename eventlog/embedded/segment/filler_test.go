@@ -2,6 +2,7 @@ package segment
 
 import (
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -23,6 +24,13 @@ func eventually(t *testing.T, what string, happened func() bool) {
 // aheadOf is how far a store's growing segment is filled ahead of what was written.
 func aheadOf(s *Store) int64 { return s.active.filled.Load() - s.active.size }
 
+// segmentsOf are a store's segments, of which the closed ones are replaced in the background.
+func segmentsOf(s *Store) []*segment {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return slices.Clone(s.segments)
+}
+
 func TestTheGrowingSegmentIsFilledAhead(t *testing.T) {
 	t.Parallel()
 	const ahead = 4 * fillStep
@@ -37,15 +45,15 @@ func TestTheGrowingSegmentIsFilledAhead(t *testing.T) {
 		return info.Size()
 	}
 	for range 3 { // segments
-		for first := w.store.segments; len(w.store.segments) == len(first); {
+		for first := segmentsOf(w.store); len(segmentsOf(w.store)) == len(first); {
 			w.append([]string{"a"}, record)
 			eventually(t, "enough is filled", filled)
 		}
 		if got, want := sizeOf(w.store.active.segment), w.store.active.filled.Load(); got != want {
 			t.Errorf("the file has %d bytes, want %d", got, want)
 		}
-		if closed := w.store.segments[:len(w.store.segments)-1]; len(closed) > 0 {
-			if got := sizeOf(closed[len(closed)-1]); got < bytes || got > bytes+2*record {
+		if all := segmentsOf(w.store); len(all) > 1 {
+			if got := sizeOf(all[len(all)-2]); got < bytes || got > bytes+2*record {
 				t.Errorf("a closed file has %d bytes, want no more zeros behind %d", got, bytes)
 			}
 		}
