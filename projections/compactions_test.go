@@ -111,17 +111,13 @@ func TestAStartDoesNotWaitForMerges(t *testing.T) {
 	mergesNothing(t, x, 2*gatheredRuns)
 	closeFold(t, x)
 	writable := make(chan struct{})
-	opened := make(chan *Fold, 1)
-	go func() { opened <- openOn(t, withoutTables{disk, writable}) }()
-	select {
-	case x = <-opened:
-		close(writable)
-	case <-time.After(time.Minute):
-		close(writable)
-		x = <-opened
-		t.Error("it waited for a merge")
-	}
+	impatient := time.AfterFunc(time.Minute, func() { close(writable) })
+	x = openOn(t, withoutTables{disk, writable})
 	defer closeFold(t, x)
+	if !impatient.Stop() {
+		t.Fatal("it waited for a merge")
+	}
+	close(writable)
 	merged(t, x)
 }
 

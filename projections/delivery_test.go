@@ -172,3 +172,27 @@ func TestARowKeepsEverything(t *testing.T) {
 		}
 	}
 }
+
+// Anybody who can write to the log can write an outcome, which has no MAC: on a delivery's stream it counts for that alone.
+func TestAnOutcomeOnAnotherDeliverysStreamDoesNotCount(t *testing.T) {
+	t.Parallel()
+	s := newScribe(t)
+	org := s.organization("vantageclaw")
+	first, second := s.subscription(org, "a.b"), s.subscription(org, "a.b")
+	id, of := s.publish(org, "a.b", 2, domain.Target{Subscription: first}, domain.Target{Subscription: second})
+	begun := deliveryTo(id, of, first)
+	ofAnotherMessage, toAnother := begun, deliveryTo(id, of, second)
+	ofAnotherMessage.Message = domain.MessageID(s.id())
+	for _, named := range []domain.DeliveryOf{ofAnotherMessage, toAnother} {
+		s.write(domain.DeliveryStream(begun.ID()), &domain.AttemptSucceeded{Attempt: s.attempt(named, 1, 1, 0, 200)})
+	}
+	x := folded(t, s)
+	if n := x.Skipped()["misplaced"]; n != 2 {
+		t.Errorf("%d facts are misplaced, want 2", n)
+	}
+	for _, d := range []domain.DeliveryOf{begun, toAnother} {
+		if now, ok, err := x.Delivery(d); err != nil || !ok || !now.Open() || now.Attempts != 0 {
+			t.Errorf("%s: got %+v, %v, %v, want it without an attempt", d.ID(), now, ok, err)
+		}
+	}
+}
