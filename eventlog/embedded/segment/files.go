@@ -6,13 +6,18 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// maxOpen is how many files are kept open for reading. The records that are asked for are mostly young, and whoever reads
-// the log through needs two files at a time, so a few are enough however long the log is; another one is opened in 9 µs.
-const maxOpen = 16
+// What is kept open for reading. The records that are asked for are mostly young, and whoever reads the log through needs two
+// files at a time, so mostly a few are open however long the log is. Only who asks for records from anywhere in the log
+// profits from more, as long as they keep asking: opening another file, which 17 µs are spent on, puts out those that are idle.
+const (
+	maxOpen = 128
+	idle    = time.Minute
+)
 
 // files opens the files of a directory for reading and keeps those lately used open, and pages of them in memory.
 type files struct {
@@ -31,8 +36,10 @@ type handle struct {
 	files *files
 	name  string
 	file  vfs.File
+	// All of the rest is under files.mu.
 	users int
-	out   bool // under files.mu: no longer in byName
+	used  time.Time
+	out   bool // no longer in byName
 }
 
 func newFiles(fs vfs.FS, dir string) *files {
@@ -77,10 +84,11 @@ func (f *files) use(name string) *handle {
 	f.used.MoveToFront(e)
 	h := e.Value.(*handle)
 	h.users++
+	h.used = time.Now()
 	return h
 }
 
-// keep takes in a file, which somebody may have taken in meanwhile, and lets the one go that was not used for longest.
+// keep takes in a file, which somebody may have taken in meanwhile, and lets those go that were not used for longest.
 func (f *files) keep(fresh *handle) *handle {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -88,13 +96,16 @@ func (f *files) keep(fresh *handle) *handle {
 		_ = fresh.file.Close()
 		return kept
 	}
-	fresh.out = false
+	fresh.out, fresh.used = false, time.Now()
 	f.byName[fresh.name] = f.used.PushFront(fresh)
-	if f.used.Len() > maxOpen {
+	for f.used.Len() > maxOpen || fresh.used.Sub(f.longest().used) > idle {
 		f.putOut(f.used.Back())
 	}
 	return fresh
 }
+
+// longest returns the file that was not used for longest; there is one, and f.mu is held.
+func (f *files) longest() *handle { return f.used.Back().Value.(*handle) }
 
 // putOut takes a file out of those kept open; f.mu is held.
 func (f *files) putOut(e *list.Element) {

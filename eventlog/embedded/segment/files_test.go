@@ -1,9 +1,12 @@
 package segment
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
@@ -39,7 +42,7 @@ func TestALongLogKeepsAsManyFilesOpenAsAShortOne(t *testing.T) {
 	t.Parallel()
 	fs := &counted{FS: vfs.NewMem()}
 	w := newWorld(t, fs, Options{Bytes: 400})
-	for _, segments := range []int{20, 100, 300} {
+	for _, segments := range []int{100, 200, 300} {
 		for len(w.store.segments) < segments {
 			w.append([]string{"again", fmt.Sprint("once", len(w.records))}, 30)
 		}
@@ -58,6 +61,49 @@ func TestALongLogKeepsAsManyFilesOpenAsAShortOne(t *testing.T) {
 	if n := fs.open.Load(); n != 0 {
 		t.Errorf("%d files are open after the end", n)
 	}
+}
+
+// TestFilesThatAreIdleAreClosed opens another file when of many only one was used again.
+func TestFilesThatAreIdleAreClosed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		fs := &counted{FS: vfs.NewMem()}
+		files := newFiles(fs, "")
+		use := func(name string) {
+			t.Helper()
+			h, err := files.open(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			h.close()
+		}
+		for i := range 20 {
+			f, err := fs.Create(fmt.Sprint(i), vfs.WriteCategoryUnspecified)
+			if err = errors.Join(err, f.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if i < 19 {
+				use(fmt.Sprint(i))
+			}
+		}
+		time.Sleep(idle / 2)
+		use("7")
+		time.Sleep(idle / 2)
+		if use("7"); fs.open.Load() != 19 {
+			t.Errorf("%d files are open, want 19", fs.open.Load())
+		}
+		time.Sleep(time.Second)
+		if use("19"); fs.open.Load() != 2 {
+			t.Errorf("%d files are open, want those two that were used within the minute", fs.open.Load())
+		}
+		opened := fs.opened.Load()
+		if use("7"); fs.opened.Load() != opened {
+			t.Error("a file that was in use had been closed")
+		}
+		if files.closeAll(); fs.open.Load() != 0 {
+			t.Errorf("%d files are open after the end", fs.open.Load())
+		}
+	})
 }
 
 // TestWhatIsReadAgainIsNotOpenedAgain counts how often a file is opened that is read beside the whole log.
