@@ -20,13 +20,16 @@ func (x *projector) beginCorrection(id domain.MessageID, targets []domain.Target
 	c := &correction{targets, seen}
 	d := x.directory
 	d.mu.Lock()
-	d.corrections[id] = c
+	d.corrections[id], d.rematched = c, true
 	d.mu.Unlock()
 	return x.batch.set(messageKey(x.in(correctionSpace), id), c.append(nil))
 }
 
 // corrected reports whether this fold has matched a message again.
 func (x *projector) corrected(id domain.MessageID) (bool, error) {
+	if !x.directory.rematched {
+		return false, nil
+	}
 	if _, pending := x.directory.corrections[id]; pending {
 		return true, nil
 	}
@@ -72,6 +75,7 @@ func parseCorrection(value []byte) (*correction, error) {
 func (x *models) loadCorrections() error {
 	prefix := []byte{x.in(correctionSpace)}
 	return x.store.scan(prefix, after(prefix), func(key, value []byte) (bool, error) {
+		x.directory.rematched = true
 		if len(value) == 0 {
 			return true, nil
 		}

@@ -102,6 +102,12 @@ func (x *Fold) begunAt(ctx context.Context, of domain.DeliveryOf, l lifeline, m 
 func (x *Fold) rematched(id domain.MessageID) (bool, error) {
 	now := x.reading()
 	defer now.done()
+	now.directory.mu.RLock()
+	any := now.directory.rematched
+	now.directory.mu.RUnlock()
+	if !any {
+		return false, nil
+	}
 	_, ok, err := now.store.value(messageKey(now.in(correctionSpace), id))
 	return ok, err
 }
