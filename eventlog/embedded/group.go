@@ -16,9 +16,11 @@ const (
 	windowSpan      = 64 << 10 // positions of admitted events between the first unfinished one and the last
 	unfinishedExtra = 12 << 10 // unfinished events besides what the consumers have room for
 	unfinishedBytes = 64 << 20
-	// readAhead is how many events wait for room. The larger, the more of a backlog is taken while the log's tail has it in
-	// memory, and what was decoded of it is still known: reading it from files later takes 11 µs an event.
-	readAhead = 8 << 10
+	minReadAhead    = 64
+	maxReadAhead    = 1024
+	// tailAhead is how many events wait for room that were taken while the log's tail had them in memory, and what was decoded
+	// of them was still known: reading them from files later takes 11 µs an event. Each from a file may keep a whole chunk.
+	tailAhead = 8 << 10
 )
 
 // When the state of a group is stored: after this time, or after so many finished events.
@@ -376,8 +378,12 @@ func (g *group) look() (<-chan struct{}, error) {
 
 // wantsLocked reports whether more events should be read.
 func (g *group) wantsLocked() bool {
+	ahead := max(minReadAhead, min(g.room, maxReadAhead)) / 2
+	if g.log.tail.has(g.read + 1) {
+		ahead = tailAhead
+	}
 	return len(g.consumers) > 0 &&
-		g.ready.len() < readAhead &&
+		g.ready.len() < ahead &&
 		len(g.window.slots) < windowSpan &&
 		g.unfinished < g.room+unfinishedExtra &&
 		g.bytes < unfinishedBytes

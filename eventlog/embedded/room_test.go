@@ -70,14 +70,19 @@ func writeNumbers(t *testing.T, disk vfs.FS, many int) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	appendNumbers(t, log, many)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func appendNumbers(t *testing.T, log *embedded.Log, many int) {
+	t.Helper()
 	for i := range many {
 		e := eventlog.Event{ID: eventlog.ID{1, byte(i >> 8), byte(i)}, Type: fmt.Sprint(i), Data: fmt.Appendf(nil, `{"n":%d}`, i), Metadata: []byte(`{}`)}
 		if _, err := log.Append(t.Context(), "numbers", eventlog.Any, e); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := log.Close(); err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -139,4 +144,51 @@ func consumeUntilStill(t *testing.T, disk vfs.FS, g eventlog.Group, handle func(
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// TestAGroupTakesFarAheadOnlyWhatIsInMemory lets a consumer of one event at a time hang, while the log grows and after a
+// restart, when nothing is in memory and each event that waits may keep a chunk of a file.
+func TestAGroupTakesFarAheadOnlyWhatIsInMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const many, few = 5000, 1024
+		disk := vfs.NewMem()
+		g := eventlog.Group{Name: "g", TypePrefixes: []string{""}, MessageTimeout: time.Hour, MaxRetries: 3}
+		consumeUntilStill(t, disk, g, nil)
+		ahead := func(grow int) uint64 {
+			log, err := embedded.Open("log", embedded.Options{FS: disk})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, leave := context.WithCancel(t.Context())
+			done := make(chan error, 1)
+			go func() {
+				done <- log.Consume(ctx, g, 1, func(ctx context.Context, _ eventlog.Handed) eventlog.Verdict {
+					<-ctx.Done()
+					return eventlog.Retry
+				})
+			}()
+			synctest.Wait()
+			appendNumbers(t, log, grow)
+			synctest.Wait()
+			stats, err := log.Stats(ctx, g.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if leave(); !errors.Is(<-done, context.Canceled) {
+				t.Error("the consumer did not end with its context")
+			}
+			if err := log.Close(); err != nil {
+				t.Fatal(err)
+			}
+			_, read := stats.LastKnown.Halves()
+			_, finished := stats.Checkpoint.Halves()
+			return read - finished
+		}
+		if n := ahead(many); n != many {
+			t.Errorf("of %d events in memory %d were taken", many, n)
+		}
+		if n := ahead(0); n == 0 || n > few {
+			t.Errorf("of %d events in files %d were taken", many, n)
+		}
+	})
 }

@@ -58,6 +58,13 @@ func (t *tail) publish(s stretch) {
 	}
 }
 
+// has reports whether a position is in memory, or is yet to come.
+func (t *tail) has(position uint64) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return len(t.stretches) > 0 && t.stretches[0].first <= position || position > t.head
+}
+
 // growth returns a channel that is closed when the head passes after; nil if it has.
 func (t *tail) growth(after uint64) <-chan struct{} {
 	t.mu.Lock()
