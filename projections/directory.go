@@ -23,7 +23,7 @@ type directory struct {
 	limited map[domain.SubscriptionID]struct{}
 	// corrections are those that are not recorded yet.
 	corrections map[domain.MessageID]*correction
-	// rematched says that there is a message that was matched again, which mostly there is none: then nobody looks for one.
+	// rematched says that some message was matched again. Mostly none was, and then nobody looks for one.
 	rematched bool
 }
 
