@@ -16,11 +16,13 @@ const (
 	windowSpan      = 64 << 10 // positions of admitted events between the first unfinished one and the last
 	unfinishedExtra = 12 << 10 // unfinished events besides what the consumers have room for
 	unfinishedBytes = 64 << 20
-	minReadAhead    = 64
-	maxReadAhead    = 1024
-	// tailAhead is how many events wait for room that were taken while the log's tail had them in memory, and what was decoded
-	// of them was still known: reading them from files later takes 11 µs an event. Each from a file may keep a whole chunk.
-	tailAhead = 8 << 10
+
+	// How many events wait for room. From files half of what there is room for is read ahead, within these bounds, since each
+	// event may keep a whole chunk. What the log's tail has in memory is taken as far as tailAhead: read from files later, and
+	// decoded again, an event takes 11 µs.
+	minReadAhead = 64
+	maxReadAhead = 1024
+	tailAhead    = 8 << 10
 )
 
 // When the state of a group is stored: after this time, or after so many finished events.

@@ -12,8 +12,8 @@ import (
 )
 
 // What is kept open for reading. The records that are asked for are mostly young, and whoever reads the log through needs two
-// files at a time, so mostly a few are open however long the log is. Only who asks for records from anywhere in the log
-// profits from more, as long as they keep asking: opening another file, which 17 µs are spent on, puts out those that are idle.
+// files at a time, so mostly a few are open however long the log is. More are while somebody asks for records from anywhere
+// in the log, because to open a file takes 17 µs; whoever opens one puts out those that are idle.
 const (
 	maxOpen = 128
 	idle    = time.Minute
